@@ -1,0 +1,153 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What a user can get wrong, and the sentence that says so: every rule of the arguments, in one place.
+
+The checks are `constexpr` functions: in graph mode they run while the graph is compiled and leave nothing in it, and
+in PyNative they are ordinary calls, so both modes raise the same exception with the same text.
+"""
+import math
+import numbers
+
+import mindspore as ms
+from mindspore.ops import constexpr
+
+REDUCTIONS = ('none', 'mean', 'sum')
+LOGITS_DTYPES = (ms.float16, ms.bfloat16, ms.float32, ms.float64)
+LABELS_DTYPES = (ms.int8, ms.int16, ms.int32, ms.int64) + LOGITS_DTYPES
+
+_FOR = "For 'CosineEmbeddingLoss', the"
+
+
+def _is_real(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _type_name(value):
+    return type(value).__name__
+
+
+@constexpr(check=False)
+def check_settings(margin, reduction, axis, eps):
+    """The constructor's arguments, or the function's own."""
+    if not _is_real(margin):
+        raise TypeError(f"{_FOR} 'margin' must be a real number, but got {_type_name(margin)}.")
+    if not isinstance(reduction, str):
+        hint = ''
+        if reduction is None or isinstance(reduction, bool):
+            hint = " PyTorch's 'size_average' and 'reduce' were taken over by 'reduction'."
+        raise_type = ValueError if hint else TypeError
+        raise raise_type(f"{_FOR} 'reduction' must be one of 'none', 'mean' or 'sum', but got {reduction!r}.{hint}")
+    if not isinstance(axis, int) or isinstance(axis, bool):
+        raise TypeError(f"{_FOR} 'axis' must be an int, but got {_type_name(axis)}.")
+    if not _is_real(eps):
+        raise TypeError(f"{_FOR} 'eps' must be a real number, but got {_type_name(eps)}.")
+    if not -1 <= margin <= 1:
+        raise ValueError(f"{_FOR} 'margin' must be in [-1, 1], but got {margin}.")
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"{_FOR} 'reduction' must be one of 'none', 'mean' or 'sum', but got {reduction!r}.")
+    if not 0 <= eps < math.inf:
+        raise ValueError(f"{_FOR} 'eps' must be finite and not negative, but got {eps}.")
+
+
+@constexpr(check=False)
+def check_tensors(x1_is_tensor, x2_is_tensor, labels_is_tensor, logits_x1, logits_x2, labels):
+    """That the three inputs are Tensors; asked before anything of them is read."""
+    for name, is_tensor, value in (('logits_x1', x1_is_tensor, logits_x1),
+                                   ('logits_x2', x2_is_tensor, logits_x2),
+                                   ('labels', labels_is_tensor, labels)):
+        if not is_tensor:
+            raise TypeError(f"{_FOR} '{name}' must be a Tensor, but got {_type_name(value)}.")
+
+
+def _check_dtypes(x1_dtype, x2_dtype, labels_dtype):
+    for name, dtype, allowed in (('logits_x1', x1_dtype, LOGITS_DTYPES),
+                                 ('logits_x2', x2_dtype, LOGITS_DTYPES),
+                                 ('labels', labels_dtype, LABELS_DTYPES)):
+        if dtype not in allowed:
+            raise TypeError(f"{_FOR} '{name}' must have a dtype in "
+                            f"[{', '.join(str(each) for each in allowed)}], but got {dtype}.")
+    if x1_dtype != x2_dtype:
+        raise TypeError(f"{_FOR} 'logits_x1' and 'logits_x2' must have the same dtype, "
+                        f"but got {x1_dtype} and {x2_dtype}.")
+
+
+def _rank(shape):
+    """The rank, or None where dynamic rank leaves it open."""
+    if shape is None or -2 in shape:
+        return None
+    return len(shape)
+
+
+def _length(shape, axis):
+    """The length along `axis`, or None where a dynamic shape leaves it open."""
+    length = shape[axis]
+    return None if length is None or length < 0 else length
+
+
+def _resolve_axis(rank, axis):
+    """`axis` counted from the front."""
+    if rank == 0:
+        raise ValueError(f"{_FOR} 'logits_x1' and 'logits_x2' must have at least 1 dimension, but got shape ().")
+    # Two bare vectors are one pair, so the default axis has to fit them.
+    if rank == 1 and axis == 1:
+        return 0
+    if not -rank <= axis < rank:
+        raise ValueError(f"{_FOR} 'axis' must be in [{-rank}, {rank - 1}] for logits of rank {rank}, but got {axis}.")
+    return axis % rank
+
+
+def _common_shape(x1_shape, x2_shape, axis):
+    """The shape that `labels` must have; None stands for a length that is not known yet."""
+    common = []
+    for current, _ in enumerate(x1_shape):
+        length1, length2 = _length(x1_shape, current), _length(x2_shape, current)
+        if current == axis:
+            if length1 is not None and length2 is not None and length1 != length2:
+                raise ValueError(f"{_FOR} 'logits_x1' and 'logits_x2' must have the same length along axis {axis}, "
+                                 f"but got shapes {x1_shape} and {x2_shape}.")
+        elif length1 == 1:
+            common.append(length2)
+        elif length2 == 1 or length1 == length2 or length2 is None:
+            common.append(length1)
+        elif length1 is None:
+            common.append(length2)
+        else:
+            raise ValueError(f"{_FOR} 'logits_x1' and 'logits_x2' must have shapes that broadcast outside axis {axis}, "
+                             f"but got {x1_shape} and {x2_shape}.")
+    return tuple(common)
+
+
+@constexpr(check=False)
+def check_inputs(x1_shape, x2_shape, labels_shape, x1_dtype, x2_dtype, labels_dtype, axis):
+    """The dtypes and shapes of the three inputs; returns `axis` counted from the front.
+
+    What a dynamic shape leaves open while a graph is compiled is taken to fit; with an open rank `axis` comes back as
+    it is.
+    """
+    _check_dtypes(x1_dtype, x2_dtype, labels_dtype)
+    rank1, rank2 = _rank(x1_shape), _rank(x2_shape)
+    if rank1 is None or rank2 is None:
+        return axis if rank1 is rank2 else _resolve_axis(rank2 if rank1 is None else rank1, axis)
+    if rank1 != rank2:
+        raise ValueError(f"{_FOR} 'logits_x1' and 'logits_x2' must have the same rank, "
+                         f"but got shapes {x1_shape} and {x2_shape}.")
+    axis = _resolve_axis(rank1, axis)
+    expected = _common_shape(x1_shape, x2_shape, axis)
+    labels_rank = _rank(labels_shape)
+    if labels_rank is not None and (
+            labels_rank != len(expected)
+            or any(_length(labels_shape, i) not in (None, length) for i, length in enumerate(expected)
+                   if length is not None)):
+        raise ValueError(f"{_FOR} 'labels' must have shape {expected}, but got {labels_shape}.")
+    return axis

@@ -1,0 +1,43 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What every implementation and the reduction hold in common, so that they cannot drift apart."""
+import mindspore as ms
+from mindspore import Tensor
+from mindspore.ops import constexpr
+
+SIMILAR = 1
+"""The label of a pair whose cosine is pulled towards 1."""
+
+DISSIMILAR = -1
+"""The label of a pair whose cosine is pushed below the margin. A pair with any other label is ignored."""
+
+
+@constexpr
+def wide(dtype):
+    """The dtype of the arithmetic for input in `dtype`: the square of the largest float16 is far too large for it."""
+    return ms.float64 if dtype == ms.float64 else ms.float32
+
+
+@constexpr(check=False)
+def is_known(*shapes):
+    """Whether every length of every shape is known; while a graph with dynamic shapes is compiled it is not."""
+    return all(shape is not None and all(length is not None and length >= 0 for length in shape) for shape in shapes)
+
+
+@constexpr
+def constant(value, dtype):
+    """`value` for arithmetic in `dtype`: beside a float64 tensor MindSpore rounds a Python number to float32."""
+    if dtype == ms.float64:
+        return Tensor(value, ms.float64)
+    return value

@@ -1,0 +1,197 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The cosine embedding loss as a Cell and as a function."""
+from mindspore import Tensor, nn
+
+from ms_cosine_loss._checks import check_inputs, check_settings, check_tensors
+from ms_cosine_loss._reduction import reduce_losses
+from ms_cosine_loss._select import pair_losses
+
+
+def cosine_embedding_loss(logits_x1, logits_x2, labels, margin=0.0, reduction='mean', *, axis=1, eps=1e-12):
+    r"""
+    Measures how well the cosine of each pair of vectors fits its label: similar (1) or dissimilar (-1).
+
+    With :math:`x_1` and :math:`x_2` the two vectors of a pair and :math:`y` its label:
+
+    .. math::
+        \cos(x_1, x_2) = \frac{x_1 \cdot x_2}
+        {\sqrt{(\lVert x_1 \rVert^2 + \epsilon)(\lVert x_2 \rVert^2 + \epsilon)}}
+
+    .. math::
+        loss(x_1, x_2, y) = \begin{cases}
+        1 - \cos(x_1, x_2), & \text{if } y = 1\\
+        \max(0, \cos(x_1, x_2) - margin), & \text{if } y = -1\\
+        0, & \text{otherwise}
+        \end{cases}
+
+    See :class:`ms_cosine_loss.CosineEmbeddingLoss` for what holds of values and gradients; the Cell calls this
+    function.
+
+    Args:
+        logits_x1 (Tensor): The first vector of each pair, along `axis`. Shape :math:`(N, D)`, :math:`(D,)`,
+            :math:`(N, D, *)`, or any other of at least one dimension. The dtype is float16, bfloat16, float32 or
+            float64.
+        logits_x2 (Tensor): The second vector of each pair. Same dtype, same rank and same length along `axis` as
+            `logits_x1`; the other axes broadcast.
+        labels (Tensor): 1 for a similar pair, -1 for a dissimilar one; a pair with any other label has loss 0 and
+            gradient 0. The shape is the common shape of the logits without `axis`. The dtype is int8, int16, int32,
+            int64, float16, bfloat16, float32 or float64.
+        margin (float, optional): The cosine up to which a dissimilar pair costs nothing, in [-1, 1].
+            Default: ``0.0`` .
+        reduction (str, optional): ``'none'`` for the loss of each pair, ``'mean'`` for the sum of the losses divided
+            by the number of labels, ``'sum'`` for their sum. Default: ``'mean'`` .
+
+    Keyword Args:
+        axis (int, optional): The axis along which the vectors lie. For logits of one dimension it is that dimension.
+            Default: ``1`` .
+        eps (float, optional): Added to each squared norm. 0 gives the exact cosine. Default: ``1e-12`` .
+
+    Returns:
+        Tensor of the dtype of the logits. The shape of `labels` if `reduction` is ``'none'`` , otherwise a scalar.
+
+    Raises:
+        TypeError: If `logits_x1`, `logits_x2` or `labels` is not a Tensor, or its dtype is not listed above.
+        TypeError: If `logits_x1` and `logits_x2` differ in dtype.
+        TypeError: If `margin` or `eps` is not a real number, `reduction` is not a str, or `axis` is not an int.
+        ValueError: If `margin` is not in [-1, 1], or `eps` is negative or not finite.
+        ValueError: If `reduction` is not one of ``'none'`` , ``'mean'`` , ``'sum'`` .
+        ValueError: If `axis` is outside the rank, or the shapes do not fit.
+
+    Supported Platforms:
+        ``Ascend`` ``GPU`` ``CPU``
+
+    Examples:
+        >>> import mindspore as ms
+        >>> from mindspore import Tensor
+        >>> from ms_cosine_loss import cosine_embedding_loss
+        >>> anchor = Tensor([[1.0, 0.0]], ms.float32)
+        >>> batch = Tensor([[2.0, 0.0], [3.0, 4.0], [0.0, 1.0]], ms.float32)
+        >>> labels = Tensor([1, -1, -1], ms.int32)
+        >>> print(cosine_embedding_loss(anchor, batch, labels, margin=0.5, reduction='none'))
+        [0.         0.10000002 0.        ]
+    """
+    check_settings(margin, reduction, axis, eps)
+    check_tensors(isinstance(logits_x1, Tensor), isinstance(logits_x2, Tensor), isinstance(labels, Tensor),
+                  logits_x1, logits_x2, labels)
+    axis = check_inputs(logits_x1.shape, logits_x2.shape, labels.shape,
+                        logits_x1.dtype, logits_x2.dtype, labels.dtype, axis)
+    losses = pair_losses(logits_x1, logits_x2, labels, margin, axis, eps)
+    return reduce_losses(losses, reduction, logits_x1.dtype)
+
+
+class CosineEmbeddingLoss(nn.LossBase):
+    r"""
+    Measures how well the cosine of each pair of vectors fits its label: similar (1) or dissimilar (-1).
+
+    With :math:`x_1` and :math:`x_2` the two vectors of a pair and :math:`y` its label:
+
+    .. math::
+        \cos(x_1, x_2) = \frac{x_1 \cdot x_2}
+        {\sqrt{(\lVert x_1 \rVert^2 + \epsilon)(\lVert x_2 \rVert^2 + \epsilon)}}
+
+    .. math::
+        loss(x_1, x_2, y) = \begin{cases}
+        1 - \cos(x_1, x_2), & \text{if } y = 1\\
+        \max(0, \cos(x_1, x_2) - margin), & \text{if } y = -1\\
+        0, & \text{otherwise}
+        \end{cases}
+
+    The function is that of ``torch.nn.CosineEmbeddingLoss``, whose `eps` is fixed at 1e-12. No loss is negative, and
+    a vector of zeros has the cosine 0. float16 and bfloat16 are computed in float32 and rounded once, at the end.
+
+    Note:
+        - The gradient for a vector of zeros is large by design of `eps`: the other vector divided by its norm and by
+          :math:`\sqrt{\epsilon}`, 1e6 times a unit vector by default. With ``eps=0`` it is 0.
+        - Where :math:`\cos - margin` is exactly 0 the gradient of a dissimilar pair flows, as in PyTorch.
+        - A NaN or an infinity in a pair labelled 1 or -1 gives NaN for that pair. In a pair with any other label it
+          gives 0.
+        - The squared norms have to stay inside the range of the arithmetic: norms up to 1.8e19 for bfloat16 and
+          float32, up to 1.3e154 for float64, and any for float16. Beyond it the loss is NaN.
+        - With dynamic shapes in graph mode, a length that is not known while the graph is compiled is taken to fit.
+          With dynamic rank the logits must have at least two dimensions.
+
+    Args:
+        margin (float, optional): The cosine up to which a dissimilar pair costs nothing, in [-1, 1].
+            Default: ``0.0`` .
+        reduction (str, optional): ``'none'`` for the loss of each pair, ``'mean'`` for the sum of the losses divided
+            by the number of labels, ``'sum'`` for their sum. Default: ``'mean'`` .
+
+    Keyword Args:
+        axis (int, optional): The axis along which the vectors lie. For logits of one dimension it is that dimension.
+            Default: ``1`` .
+        eps (float, optional): Added to each squared norm. 0 gives the exact cosine. Default: ``1e-12`` .
+
+    Inputs:
+        - **logits_x1** (Tensor) - The first vector of each pair, along `axis`. Shape :math:`(N, D)`, :math:`(D,)`,
+          :math:`(N, D, *)`, or any other of at least one dimension. The dtype is float16, bfloat16, float32 or
+          float64.
+        - **logits_x2** (Tensor) - The second vector of each pair. Same dtype, same rank and same length along `axis`
+          as `logits_x1`; the other axes broadcast.
+        - **labels** (Tensor) - 1 for a similar pair, -1 for a dissimilar one; a pair with any other label has loss 0
+          and gradient 0. The shape is the common shape of the logits without `axis`. The dtype is int8, int16, int32,
+          int64, float16, bfloat16, float32 or float64.
+
+    Outputs:
+        Tensor of the dtype of the logits. The shape of `labels` if `reduction` is ``'none'`` , otherwise a scalar.
+
+    Raises:
+        TypeError: If `logits_x1`, `logits_x2` or `labels` is not a Tensor, or its dtype is not listed above.
+        TypeError: If `logits_x1` and `logits_x2` differ in dtype.
+        TypeError: If `margin` or `eps` is not a real number, `reduction` is not a str, or `axis` is not an int.
+        ValueError: If `margin` is not in [-1, 1], or `eps` is negative or not finite.
+        ValueError: If `reduction` is not one of ``'none'`` , ``'mean'`` , ``'sum'`` .
+        ValueError: If `axis` is outside the rank, or the shapes do not fit.
+
+    Supported Platforms:
+        ``Ascend`` ``GPU`` ``CPU``
+
+    Examples:
+        >>> import mindspore as ms
+        >>> from mindspore import Tensor
+        >>> from ms_cosine_loss import CosineEmbeddingLoss
+        >>> logits_x1 = Tensor([[0.3, 0.8], [0.4, 0.3]], ms.float64)
+        >>> logits_x2 = Tensor([[0.4, 1.2], [-0.4, -0.9]], ms.float64)
+        >>> labels = Tensor([1, -1], ms.int32)
+        >>> loss = CosineEmbeddingLoss()
+        >>> print(round(float(loss(logits_x1, logits_x2, labels)), 12))
+        0.000342583117
+        >>> hidden = Tensor([[[3.0, 4.0], [0.0, 0.0]]], ms.float32)
+        >>> target = Tensor([[[4.0, 3.0], [1.0, 0.0]]], ms.float32)
+        >>> padding_mask = Tensor([[1, 0]], ms.int32)
+        >>> loss = CosineEmbeddingLoss(reduction='sum', axis=-1)
+        >>> print(loss(hidden, target, padding_mask))
+        0.04000002
+    """
+
+    # Mixed precision at level O1 rewrites the source of `construct` and of all that it calls, but for static methods.
+    _function = staticmethod(cosine_embedding_loss)
+
+    def __init__(self, margin=0.0, reduction='mean', *, axis=1, eps=1e-12):
+        """Initialize CosineEmbeddingLoss."""
+        check_settings(margin, reduction, axis, eps)
+        # Past LossBase, whose primitives serve a get_loss that rounds float64 to float32, and cannot be pickled.
+        super(nn.LossBase, self).__init__()
+        self.margin = float(margin)
+        self.reduction = reduction
+        self.axis = axis
+        self.eps = float(eps)
+
+    def construct(self, logits_x1, logits_x2, labels):
+        """The loss; see `cosine_embedding_loss`."""
+        return self._function(logits_x1, logits_x2, labels, self.margin, self.reduction, axis=self.axis, eps=self.eps)
+
+    def extend_repr(self):
+        """The settings, as they are shown when the Cell is printed."""
+        return f'margin={self.margin}, reduction={self.reduction!r}, axis={self.axis}, eps={self.eps}'

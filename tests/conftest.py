@@ -1,0 +1,40 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Fixtures that every behavioural test runs under: both execution modes, every implementation."""
+import mindspore as ms
+import pytest
+
+from ms_cosine_loss import _select
+
+
+@pytest.fixture(params=[ms.GRAPH_MODE, ms.PYNATIVE_MODE], ids=['graph', 'pynative'])
+def mode(request):
+    """Each execution mode in turn, set for the whole test."""
+    before = ms.get_context('mode')
+    ms.set_context(mode=request.param)
+    yield request.param
+    ms.set_context(mode=before)
+
+
+@pytest.fixture(params=_select.IMPLEMENTATIONS, ids=lambda implementation: implementation.name)
+def implementation(request):
+    """Each implementation in turn; fails where the one asked for is not the one that would run."""
+    assert _select.select(ms.get_context('device_target'), _select.IMPLEMENTATIONS) == request.param
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def _scratch_folder(tmp_path, monkeypatch):
+    # A graph that fails to compile leaves its dump in the working directory.
+    monkeypatch.chdir(tmp_path)

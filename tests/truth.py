@@ -1,0 +1,90 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The loss to 50 digits, straight from its definition: what every test of a value or a gradient is judged by.
+
+The gradient is a central difference of the definition and not the closed form, so that it cannot share its mistakes.
+"""
+import mpmath
+import numpy as np
+
+DIGITS = 50
+
+
+def _vectors(x, axis):
+    """x as a list of rows of exact numbers, one row a pair."""
+    x = np.moveaxis(np.asarray(x, dtype=np.float64), axis, -1)
+    return [[mpmath.mpf(float(element)) for element in row] for row in x.reshape(-1, x.shape[-1])]
+
+
+def _pair_loss(x1, x2, label, margin, eps):
+    if label not in (1, -1):
+        return mpmath.mpf(0)
+    square1 = mpmath.fsum(a * a for a in x1) + eps
+    square2 = mpmath.fsum(b * b for b in x2) + eps
+    if square1 == 0 or square2 == 0:
+        cosine = mpmath.mpf(0)
+    else:
+        cosine = mpmath.fsum(a * b for a, b in zip(x1, x2)) / mpmath.sqrt(square1 * square2)
+    if label == 1:
+        return 1 - cosine
+    return max(mpmath.mpf(0), cosine - margin)
+
+
+def pair_losses(x1, x2, labels, margin=0.0, axis=1, eps=1e-12):
+    """The loss of each pair as an array of `mpmath.mpf` in the shape of `labels`; all finite, logits of equal shape.
+
+    float16 and bfloat16 input is passed as the float64 array of the same values. For logits of one dimension pass
+    ``axis=0``.
+    """
+    labels = np.asarray(labels)
+    with mpmath.workdps(DIGITS):
+        losses = [_pair_loss(row1, row2, label, mpmath.mpf(margin), mpmath.mpf(eps)) for row1, row2, label
+                  in zip(_vectors(x1, axis), _vectors(x2, axis), labels.reshape(-1).tolist())]
+    return np.array(losses, dtype=object).reshape(labels.shape)
+
+
+def reduced(losses, reduction):
+    """`losses` under 'none', 'sum' or 'mean'."""
+    if reduction == 'none':
+        return losses
+    with mpmath.workdps(DIGITS):
+        total = mpmath.fsum(losses.reshape(-1).tolist())
+        return total / losses.size if reduction == 'mean' else total
+
+
+def gradients(x1, x2, labels, upstream=None, margin=0.0, axis=1, eps=1e-12):
+    """The gradients of sum(upstream * losses) by x1 and x2, as float64 arrays in their shapes; upstream is 1 if None.
+
+    Not for pairs on the kink of the hinge, nor for rows of zeros with ``eps=0``.
+    """
+    labels = np.asarray(labels)
+    weights = np.ones(labels.shape) if upstream is None else np.asarray(upstream, dtype=np.float64)
+    shape = np.moveaxis(np.asarray(x1), axis, -1).shape
+    result1, result2 = np.zeros(shape), np.zeros(shape)
+    with mpmath.workdps(DIGITS):
+        margin, eps = mpmath.mpf(margin), mpmath.mpf(eps)
+        rows = zip(_vectors(x1, axis), _vectors(x2, axis), labels.reshape(-1).tolist(), weights.reshape(-1).tolist())
+        for index, (row1, row2, label, weight) in enumerate(rows):
+            for result, varied in ((result1, row1), (result2, row2)):
+                largest = max(abs(element) for element in varied)
+                step = (largest if largest > 0 else mpmath.sqrt(eps)) * mpmath.mpf(10) ** -15
+                flat = result.reshape(-1, shape[-1])
+                for position, element in enumerate(varied):
+                    varied[position] = element + step
+                    above = _pair_loss(row1, row2, label, margin, eps)
+                    varied[position] = element - step
+                    below = _pair_loss(row1, row2, label, margin, eps)
+                    varied[position] = element
+                    flat[index, position] = float(weight * (above - below) / (2 * step))
+    return np.moveaxis(result1, -1, axis), np.moveaxis(result2, -1, axis)
