@@ -11,22 +11,62 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The loss of each pair in MindSpore operators: every device, every mode, every order of derivative.
+"""The cosine of each pair in MindSpore operators: every device, every mode, every order of derivative.
 
-Three cells carry a `bprop` of their own, each linear in the gradient that comes in, so that differentiating it again is
-right too. What they buy: the gradient of a row that is ignored is 0 whatever the row holds; rounding never closes the
-gradient of a pair that is nearly parallel; and PyNative gets right second derivatives, which it does not get through
-its own reductions and reshapes. They are called from module level because a cell must not be created inside a graph.
+The cells carry a `bprop` of their own, linear in the gradient that comes in, so that differentiating it again is right
+too. With it the gradient of an ignored row is 0 whatever the row holds, and PyNative gets right second derivatives,
+which it does not get through its own reductions and reshapes. The cells live at module level because a graph cannot
+create them.
 """
-import mindspore as ms
 from mindspore import mint, nn, ops
+from mindspore.ops import constexpr
 
-from ms_cosine_loss._rules import DISSIMILAR, SIMILAR, constant, is_known, wide
+from ms_cosine_loss._rules import SIMILAR, constant, is_compiling, is_known, wide
 
-# One instance each: the functional forms look theirs up in a cache that second derivatives cannot pass in graph mode.
+# One instance each, because second derivatives in graph mode cannot pass the cache of the functional forms.
 _zeros = ops.Zeros()
 _ones = ops.Ones()
 _tile = ops.Tile()
+
+_LONGEST_RUN = 64
+_FEW_ELEMENTS = 2 ** 18
+
+
+@constexpr
+def _runs(length):
+    """Lengths of at most `_LONGEST_RUN` whose product is `length`; empty where a prime factor is too large for that."""
+    runs = []
+    while length > _LONGEST_RUN:
+        run = max(divisor for divisor in range(1, _LONGEST_RUN + 1) if length % divisor == 0)
+        if run == 1:
+            return ()
+        runs.append(run)
+        length //= run
+    return (*runs, length)
+
+
+def _sum(x, axis):
+    """The sum over `axis`, which keeps its place, to about one unit in the last place whatever the length.
+
+    On CPU the sum over the rows of a matrix is fast, but its rounding errors pile up with the length, to 1e-4 at 1e5
+    elements; the sum of a tensor of rank 3 is slow and exact. So long rows are summed run by run where there are runs.
+    """
+    runs = _runs(x.shape[axis])
+    if axis == x.ndim - 1 and axis > 0 and len(runs) > 0:
+        # In PyNative every reshape is a copy and some milliseconds of delay, which only a large tensor is worth.
+        if len(runs) == 1 or is_compiling() or x.size > _FEW_ELEMENTS:
+            shape = x.shape[:-1]
+            for run in runs[:-1]:
+                x = mint.sum(ops.reshape(x, (-1, run)), 1)
+            if len(runs) > 1 or len(shape) > 1:
+                x = ops.reshape(x, (-1, runs[-1]))
+            x = mint.sum(x, 1, True)
+            if len(shape) > 1:
+                x = ops.reshape(x, (*shape, 1))
+            return x
+    if x.ndim == 2:
+        return mint.sum(ops.expand_dims(x, 2 * axis), 1)
+    return mint.sum(x, axis, True)
 
 
 class _RowProducts(nn.Cell):
@@ -36,7 +76,7 @@ class _RowProducts(nn.Cell):
         # Widened in here, not by the caller: mixed precision may narrow whatever enters a cell.
         x1 = ops.cast(x1, wide(x1.dtype))
         x2 = ops.cast(x2, wide(x2.dtype))
-        return mint.sum(x1 * x2, axis), mint.sum(x1 * x1, axis), mint.sum(x2 * x2, axis)
+        return _sum(x1 * x2, axis), _sum(x1 * x1, axis), _sum(x2 * x2, axis)
 
     def bprop(self, x1, x2, labels, axis, out, dout):
         wide1 = ops.cast(x1, wide(x1.dtype))
@@ -44,31 +84,15 @@ class _RowProducts(nn.Cell):
         dproduct, dsquare1, dsquare2 = dout
         # Tiled by hand: an operator that broadcasts (N, 1) against (N, D) is several times slower on CPU.
         multiples = (1,) * axis + (x1.shape[axis],) + (1,) * (x1.ndim - axis - 1)
-        keep = _tile(ops.expand_dims(ops.equal(ops.abs(labels), SIMILAR), axis), multiples)
-        zeros = _tile(ops.expand_dims(_zeros(labels.shape, wide1.dtype), axis), multiples)
-        dproduct = _tile(ops.expand_dims(dproduct, axis), multiples)
-        dsquare1 = _tile(ops.expand_dims(2 * dsquare1, axis), multiples)
-        dsquare2 = _tile(ops.expand_dims(2 * dsquare2, axis), multiples)
+        keep = _tile(ops.equal(ops.abs(labels), SIMILAR), multiples)
+        zeros = _tile(_zeros(labels.shape, wide1.dtype), multiples)
+        dproduct = _tile(dproduct, multiples)
+        dsquare1 = _tile(2 * dsquare1, multiples)
+        dsquare2 = _tile(2 * dsquare2, multiples)
         # Selected at the end, because a factor of 0 does not remove a NaN.
         dx1 = ops.select(keep, dproduct * wide2 + dsquare1 * wide1, zeros)
         dx2 = ops.select(keep, dproduct * wide1 + dsquare2 * wide2, zeros)
         return ops.cast(dx1, x1.dtype), ops.cast(dx2, x2.dtype), _zeros(labels.shape, labels.dtype), 0
-
-
-class _PairLosses(nn.Cell):
-    """The loss of each pair from its cosine and its hinge, cosine - margin; NaN stays NaN."""
-
-    def construct(self, cosine, hinge, labels):
-        zeros = _zeros(labels.shape, cosine.dtype)
-        losses = ops.select(labels == SIMILAR, 1.0 - cosine, ops.select(labels == DISSIMILAR, hinge, zeros))
-        return ops.select(losses < 0, zeros, losses)
-
-    def bprop(self, cosine, hinge, labels, out, dout):
-        zeros = _zeros(labels.shape, cosine.dtype)
-        # A cosine that rounding put above 1 has its loss clipped to 0, yet it is no hinge: its gradient stays.
-        dcosine = ops.select(labels == SIMILAR, -dout, zeros)
-        dhinge = ops.select(ops.logical_and(labels == DISSIMILAR, hinge >= 0), dout, zeros)
-        return dcosine, dhinge, _zeros(labels.shape, labels.dtype)
 
 
 class _Expand(nn.Cell):
@@ -83,15 +107,15 @@ class _Expand(nn.Cell):
             if x.shape[axis] != shape[axis]:
                 repeated = repeated + (axis,)
         # Half gradients are summed wide and rounded once.
-        return ops.cast(mint.sum(ops.cast(dout, wide(dout.dtype)), repeated, True), x.dtype), shape
+        dx = mint.sum(ops.cast(dout, wide(dout.dtype)), repeated, True)
+        return ops.cast(dx, x.dtype), ()
 
 
 _row_products = _RowProducts()
-_pair_losses = _PairLosses()
 _expand = _Expand()
 
 
-def _broadcast(x1, x2, axis):
+def _broadcast(x1, x2):
     """Both logits in their common shape."""
     if x1.shape == x2.shape:
         return x1, x2
@@ -107,13 +131,13 @@ def _broadcast(x1, x2, axis):
 
 def _row_products_of_unknown_shape(x1, x2, labels, axis):
     """The same three sums where tiling cannot be planned: ignored rows are cleared on the way in."""
-    keep = ops.expand_dims(ops.equal(ops.abs(labels), SIMILAR), axis)
+    keep = ops.equal(ops.abs(labels), SIMILAR)
     x1 = ops.cast(x1, wide(x1.dtype))
     x2 = ops.cast(x2, wide(x2.dtype))
     zero = ops.cast(0, x1.dtype)
     x1 = ops.select(keep, x1, zero)
     x2 = ops.select(keep, x2, zero)
-    return mint.sum(x1 * x2, axis), mint.sum(x1 * x1, axis), mint.sum(x2 * x2, axis)
+    return mint.sum(x1 * x2, axis, True), mint.sum(x1 * x1, axis, True), mint.sum(x2 * x2, axis, True)
 
 
 def _divisors(square1, square2, eps):
@@ -126,13 +150,14 @@ def _divisors(square1, square2, eps):
     return ops.select(directionless, ones, square1), ops.select(directionless, ones, square2), directionless
 
 
-def pair_losses(logits_x1, logits_x2, labels, margin, axis, eps):
-    """The loss of each pair, in the shape of `labels` and in the arithmetic's dtype; nothing is checked here."""
-    # The comparison with a label has no bfloat16 kernel on CPU.
-    if labels.dtype == ms.bfloat16:
-        labels = ops.cast(labels, ms.float32)
+def cosines(logits_x1, logits_x2, labels, axis, eps):
+    """The cosine of each pair, in the arithmetic's dtype; nothing is checked here.
+
+    `labels` and the result have the common shape of the logits, with length 1 along `axis`. No gradient goes into a row
+    whose label ignores it.
+    """
     if is_known(logits_x1.shape, logits_x2.shape, labels.shape):
-        logits_x1, logits_x2 = _broadcast(logits_x1, logits_x2, axis)
+        logits_x1, logits_x2 = _broadcast(logits_x1, logits_x2)
         product, square1, square2 = _row_products(logits_x1, logits_x2, labels, axis)
     else:
         product, square1, square2 = _row_products_of_unknown_shape(logits_x1, logits_x2, labels, axis)
@@ -141,4 +166,4 @@ def pair_losses(logits_x1, logits_x2, labels, margin, axis, eps):
     cosine = product / (square2 * (ops.sqrt(square1) / ops.sqrt(square2)))
     if directionless is not None:
         cosine = ops.select(directionless, _zeros(cosine.shape, cosine.dtype), cosine)
-    return _pair_losses(cosine, cosine - constant(margin, cosine.dtype), labels)
+    return cosine

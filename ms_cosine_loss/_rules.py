@@ -11,10 +11,10 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What every implementation and the reduction hold in common, so that they cannot drift apart."""
+"""What every implementation holds in common, so that they cannot drift apart."""
 import mindspore as ms
 from mindspore import Tensor
-from mindspore.ops import constexpr
+from mindspore.ops import PrimitiveWithInfer, constexpr
 
 SIMILAR = 1
 """The label of a pair whose cosine is pulled towards 1."""
@@ -29,15 +29,33 @@ def wide(dtype):
     return ms.float64 if dtype == ms.float64 else ms.float32
 
 
-@constexpr(check=False)
-def is_known(*shapes):
-    """Whether every length of every shape is known; while a graph with dynamic shapes is compiled it is not."""
-    return all(shape is not None and all(length is not None and length >= 0 for length in shape) for shape in shapes)
-
-
 @constexpr
 def constant(value, dtype):
     """`value` for arithmetic in `dtype`: beside a float64 tensor MindSpore rounds a Python number to float32."""
     if dtype == ms.float64:
         return Tensor(value, ms.float64)
     return value
+
+
+@constexpr(check=False)
+def is_known(*shapes):
+    """Whether every length of every shape is known; while a graph with dynamic shapes is compiled it is not."""
+    return all(shape is not None and all(length is not None and length >= 0 for length in shape) for shape in shapes)
+
+
+class _IsCompiling(PrimitiveWithInfer):
+    """A constant that is True in a graph, which infers it, and False in PyNative, which calls it."""
+
+    def __init__(self):
+        super().__init__('IsCompiling')
+        self.set_const_prim(True)
+
+    def __infer__(self):
+        return {'dtype': None, 'shape': None, 'value': True}
+
+    def __call__(self):
+        return False
+
+
+is_compiling = _IsCompiling()
+"""Whether the caller is being compiled into a graph."""

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Which implementation computes the losses, and why."""
+"""Which implementation computes the cosines, and why."""
 import dataclasses
 
 from mindspore import context
@@ -22,7 +22,7 @@ from ms_cosine_loss import _plain
 
 @dataclasses.dataclass(frozen=True)
 class Implementation:
-    """One way to compute the loss of each pair.
+    """One way to compute the cosine of each pair.
 
     Attributes:
         name: what the user calls it.
@@ -70,9 +70,9 @@ def _selected():
 
 
 # Beside the records and not in them, because a graph can look up a function in a dict but not in an object.
-_PAIR_LOSSES = {PLAIN.name: _plain.pair_losses}
+_COSINES = {PLAIN.name: _plain.cosines}
 
 
-def pair_losses(logits_x1, logits_x2, labels, margin, axis, eps):
-    """The loss of each pair, in the shape of `labels`, by the implementation that this process's device selects."""
-    return _PAIR_LOSSES[_selected()](logits_x1, logits_x2, labels, margin, axis, eps)
+def cosines(logits_x1, logits_x2, labels, axis, eps):
+    """The cosine of each pair, by the implementation that this process's device selects."""
+    return _COSINES[_selected()](logits_x1, logits_x2, labels, axis, eps)

@@ -12,11 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """The cosine embedding loss as a Cell and as a function."""
-from mindspore import Tensor, nn
+import mindspore as ms
+from mindspore import Tensor, nn, ops
 
 from ms_cosine_loss._checks import check_inputs, check_settings, check_tensors
-from ms_cosine_loss._reduction import reduce_losses
-from ms_cosine_loss._select import pair_losses
+from ms_cosine_loss._losses import reduced_losses
+from ms_cosine_loss._select import cosines
 
 
 def cosine_embedding_loss(logits_x1, logits_x2, labels, margin=0.0, reduction='mean', *, axis=1, eps=1e-12):
@@ -87,8 +88,14 @@ def cosine_embedding_loss(logits_x1, logits_x2, labels, margin=0.0, reduction='m
                   logits_x1, logits_x2, labels)
     axis = check_inputs(logits_x1.shape, logits_x2.shape, labels.shape,
                         logits_x1.dtype, logits_x2.dtype, labels.dtype, axis)
-    losses = pair_losses(logits_x1, logits_x2, labels, margin, axis, eps)
-    return reduce_losses(losses, reduction, logits_x1.dtype)
+    shape = labels.shape
+    # The comparison with a label has no bfloat16 kernel on CPU.
+    if labels.dtype == ms.bfloat16:
+        labels = ops.cast(labels, ms.float32)
+    # A real copy in the shape of the cosines: in PyNative every use of a view would copy it again.
+    labels = ops.expand_dims(labels, axis) * 1
+    cosine = cosines(logits_x1, logits_x2, labels, axis, eps)
+    return reduced_losses(cosine, labels, margin, reduction, shape, logits_x1.dtype)
 
 
 class CosineEmbeddingLoss(nn.LossBase):

@@ -1,0 +1,92 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""From the cosines to the result: what a label means, the hinge and the reduction."""
+from mindspore import Tensor, mint, nn, ops
+
+from ms_cosine_loss._rules import DISSIMILAR, SIMILAR, constant, is_known
+
+# One instance, because second derivatives in graph mode cannot pass the cache of the functional form.
+_zeros = ops.Zeros()
+
+
+class _ReducedLosses(nn.Cell):
+    """The sum of the losses of the pairs over `divisor`; with `divisor` 0 each loss, in `shape`. NaN stays NaN.
+
+    The `bprop` is linear in the gradient that comes in, so that differentiating it again is right too. It keeps the
+    gradient of a pair so parallel that rounding put its cosine above 1, and it gives PyNative the right second
+    derivatives that MindSpore's own sums and reshapes do not.
+    """
+
+    def construct(self, cosine, labels, margin, divisor, shape):
+        zeros = _zeros(labels.shape, cosine.dtype)
+        hinge = cosine - constant(margin, cosine.dtype)
+        losses = ops.select(labels == SIMILAR, 1.0 - cosine, ops.select(labels == DISSIMILAR, hinge, zeros))
+        losses = ops.select(losses < 0, zeros, losses)
+        if divisor == 0:
+            return ops.reshape(losses, shape)
+        losses = mint.sum(losses)
+        if divisor > 1:
+            losses = losses / constant(divisor, cosine.dtype)
+        return losses
+
+    def bprop(self, cosine, labels, margin, divisor, shape, out, dout):
+        zeros = _zeros(labels.shape, cosine.dtype)
+        if divisor == 0:
+            dout = ops.reshape(dout, labels.shape)
+        if divisor > 1:
+            dout = dout / constant(divisor, cosine.dtype)
+        dlosses = dout + zeros
+        is_open = ops.logical_and(labels == DISSIMILAR, cosine >= constant(margin, cosine.dtype))
+        dcosine = ops.select(labels == SIMILAR, -dlosses, ops.select(is_open, dlosses, zeros))
+        return dcosine, _zeros(labels.shape, labels.dtype), 0.0, 0, ()
+
+
+_reduced_losses = _ReducedLosses()
+
+
+def _empty(shape, reduction, dtype):
+    """The result of an empty batch, which MindSpore's own sums would read from stale memory."""
+    if reduction == 'none':
+        return _zeros(shape, dtype)
+    if reduction == 'sum':
+        return Tensor(0.0, dtype)
+    return Tensor(float('nan'), dtype)
+
+
+def reduced_losses(cosine, labels, margin, reduction, shape, dtype):
+    """The losses of the pairs under `reduction`, computed in the dtype of `cosine` and rounded once, to `dtype`.
+
+    Args:
+        cosine (Tensor): The cosine of each pair.
+        labels (Tensor): The labels, in the shape of `cosine`.
+        margin (float): The margin.
+        reduction (str): The reduction.
+        shape (tuple): The shape of the result if nothing is reduced.
+        dtype (mindspore.dtype): The dtype of the result.
+    """
+    if not is_known(shape):
+        losses = _reduced_losses(cosine, labels, margin, 0, shape)
+        if reduction == 'sum':
+            losses = mint.sum(losses)
+        if reduction == 'mean':
+            losses = mint.mean(losses)
+        return ops.cast(losses, dtype)
+    if labels.size == 0:
+        return _empty(shape, reduction, dtype)
+    divisor = 0
+    if reduction == 'sum':
+        divisor = 1
+    if reduction == 'mean':
+        divisor = labels.size
+    return ops.cast(_reduced_losses(cosine, labels, margin, divisor, shape), dtype)
