@@ -18,6 +18,7 @@ too. With it the gradient of an ignored row is 0 whatever the row holds, and PyN
 which it does not get through its own reductions and reshapes. The cells live at module level because a graph cannot
 create them.
 """
+import mindspore as ms
 from mindspore import mint, nn, ops
 from mindspore.ops import constexpr
 
@@ -28,45 +29,64 @@ _zeros = ops.Zeros()
 _ones = ops.Ones()
 _tile = ops.Tile()
 
-_LONGEST_RUN = 64
+# On CPU a sum of float32 runs in several lanes, and one of float64 in a single one.
+_LONGEST_RUN = 32
+_LONGEST_RUN_OF_FLOAT64 = 8
 _FEW_ELEMENTS = 2 ** 18
 
 
 @constexpr
-def _runs(length):
-    """Lengths of at most `_LONGEST_RUN` whose product is `length`; empty where a prime factor is too large for that."""
-    runs = []
-    while length > _LONGEST_RUN:
-        run = max(divisor for divisor in range(1, _LONGEST_RUN + 1) if length % divisor == 0)
-        if run == 1:
-            return ()
-        runs.append(run)
-        length //= run
-    return (*runs, length)
+def _steps(length, longest):
+    """How to sum `length` elements in runs of at most `longest`: for each step the run, how many, and how many remain.
+
+    The sums of a step and its remaining elements are what the next step sums.
+    """
+    steps = []
+    while length > longest:
+        run = max(divisor for divisor in range(1, longest + 1) if length % divisor == 0)
+        # Runs that leave nothing over need no copy, unless they are so short that many steps would follow.
+        if 4 * run < longest:
+            run = longest
+        steps.append((run, length // run, length % run))
+        length = length // run + length % run
+    return tuple(steps)
+
+
+def _sum_rows(x, longest):
+    """The sum of each row of a matrix, in runs."""
+    for run, count, rest in _steps(x.shape[1], longest):
+        whole = x
+        if rest > 0:
+            whole = ops.narrow(x, 1, 0, count * run)
+        sums = ops.reshape(mint.sum(ops.reshape(whole, (-1, run)), 1), (-1, count))
+        if rest > 0:
+            sums = ops.concat((sums, ops.narrow(x, 1, count * run, rest)), 1)
+        x = sums
+    return mint.sum(x, 1, True)
 
 
 def _sum(x, axis):
     """The sum over `axis`, which keeps its place, to about one unit in the last place whatever the length.
 
-    On CPU the sum over the rows of a matrix is fast, but its rounding errors pile up with the length, to 1e-4 at 1e5
-    elements; the sum of a tensor of rank 3 is slow and exact. So long rows are summed run by run where there are runs.
+    On CPU the rounding errors of a sum pile up with the length, to 1e-4 at 1e5 elements of float32, so it is done in
+    runs. Only the sum of a float32 tensor of rank 3 or more is exact, and slow for the last axis.
     """
-    runs = _runs(x.shape[axis])
-    if axis == x.ndim - 1 and axis > 0 and len(runs) > 0:
+    last = x.ndim - 1
+    if x.dtype == ms.float32 and x.ndim > 2 and axis < last:
+        return mint.sum(x, axis, True)
+    if x.dtype == ms.float32 and x.ndim == 2 and x.shape[axis] > _LONGEST_RUN:
         # In PyNative every reshape is a copy and some milliseconds of delay, which only a large tensor is worth.
-        if len(runs) == 1 or is_compiling() or x.size > _FEW_ELEMENTS:
-            shape = x.shape[:-1]
-            for run in runs[:-1]:
-                x = mint.sum(ops.reshape(x, (-1, run)), 1)
-            if len(runs) > 1 or len(shape) > 1:
-                x = ops.reshape(x, (-1, runs[-1]))
-            x = mint.sum(x, 1, True)
-            if len(shape) > 1:
-                x = ops.reshape(x, (*shape, 1))
-            return x
-    if x.ndim == 2:
-        return mint.sum(ops.expand_dims(x, 2 * axis), 1)
-    return mint.sum(x, axis, True)
+        if axis == 0 or (x.size <= _FEW_ELEMENTS and not is_compiling()):
+            return mint.sum(ops.expand_dims(x, 2 * axis), 1)
+    longest = _LONGEST_RUN if x.dtype == ms.float32 else _LONGEST_RUN_OF_FLOAT64
+    if x.ndim == 2 and axis == 1:
+        return _sum_rows(x, longest)
+    if axis < last:
+        x = ops.swapaxes(x, axis, last)
+    sums = ops.reshape(_sum_rows(ops.reshape(x, (-1, x.shape[last])), longest), (*x.shape[:-1], 1))
+    if axis < last:
+        sums = ops.swapaxes(sums, axis, last)
+    return sums
 
 
 class _RowProducts(nn.Cell):
