@@ -73,10 +73,10 @@ def _sum(x, axis):
     last = x.ndim - 1
     if x.dtype == ms.float32 and x.ndim > 2 and axis < last:
         return mint.sum(x, axis, True)
-    if x.dtype == ms.float32 and x.ndim == 2 and x.shape[axis] > _RUNS[0]:
-        # In PyNative every reshape is a copy and some milliseconds of delay, which only a large tensor is worth.
-        if axis == 0 or (x.size <= _FEW_ELEMENTS and not is_compiling()):
-            return mint.sum(ops.expand_dims(x, 2 * axis), 1)
+    # In PyNative every reshape is a copy and some milliseconds of delay, which only a large tensor is worth.
+    is_worth_runs = axis == 1 and (is_compiling() or x.size > _FEW_ELEMENTS)
+    if x.dtype == ms.float32 and x.ndim == 2 and x.shape[axis] > _RUNS[0] and not is_worth_runs:
+        return mint.sum(ops.expand_dims(x, 2 * axis), 1)
     runs = _RUNS if x.dtype == ms.float32 else _RUNS_OF_FLOAT64
     if x.ndim == 2 and axis == 1:
         return _sum_rows(x, runs)
