@@ -32,6 +32,7 @@ _tile = ops.Tile()
 # On CPU a sum of float32 goes on in 16 lanes at once and is most exact in whole rounds of them; float64 has one lane.
 _RUNS = (32, 16)
 _RUNS_OF_FLOAT64 = (4,)
+_SHORTEST_RUN = 4
 _FEW_ELEMENTS = 2 ** 18
 
 
@@ -42,12 +43,14 @@ def _steps(length, runs):
     The sums of a step are what the next step sums. Runs that need no padding are preferred.
     """
     steps = []
-    while length > 1:
+    while length > _SHORTEST_RUN:
         padding = -length % runs[-1]
         length += padding
         run = next(run for run in runs if length % run == 0)
         steps.append((padding, run))
         length //= run
+    if length > 1 or not steps:
+        steps.append((0, length))
     return tuple(steps)
 
 

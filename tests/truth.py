@@ -22,9 +22,12 @@ DIGITS = 50
 
 
 def _vectors(x, axis):
-    """x as a list of rows of exact numbers, one row a pair."""
-    x = np.moveaxis(np.asarray(x, dtype=np.float64), axis, -1)
-    return [[mpmath.mpf(float(element)) for element in row] for row in x.reshape(-1, x.shape[-1])]
+    """The vectors of x as a list of rows of exact numbers, one row a pair."""
+    x = np.asarray(x)
+    x = np.moveaxis(x if x.dtype == object else x.astype(np.float64), axis, -1)
+    # NumPy cannot tell the number of rows of an array without elements from its size.
+    rows = x.reshape(int(np.prod(x.shape[:-1], dtype=int)), x.shape[-1])
+    return [[mpmath.mpf(element) for element in row] for row in rows.tolist()]
 
 
 def _pair_loss(x1, x2, label, margin, eps):
@@ -88,3 +91,29 @@ def gradients(x1, x2, labels, upstream=None, margin=0.0, axis=1, eps=1e-12):
                     varied[position] = element
                     flat[index, position] = float(weight * (above - below) / (2 * step))
     return np.moveaxis(result1, -1, axis), np.moveaxis(result2, -1, axis)
+
+
+def hessian_vector_products(function, x1, x2, vector1, vector2):
+    """The second derivatives of function(x1, x2) times (vector1, vector2), as float64 arrays in the shapes of x1, x2.
+
+    `function` gets two arrays of `mpmath.mpf` and returns one number; `pair_losses` and `reduced` serve inside it. Like
+    the gradient this is a difference of values and not a formula.
+    """
+    points = [np.array(x, dtype=np.float64) for x in (x1, x2)]
+    with mpmath.workdps(DIGITS):
+        step = max(float(np.abs(x).max()) for x in points) * mpmath.mpf(10) ** -15
+        ahead, behind = [[np.vectorize(mpmath.mpf, otypes=[object])(x) + sign * step * np.asarray(vector, np.float64)
+                          for x, vector in zip(points, (vector1, vector2))] for sign in (1, -1)]
+        results = tuple(np.zeros(x.shape) for x in points)
+        for which, result in enumerate(results):
+            for index in np.ndindex(result.shape):
+                total = mpmath.mpf(0)
+                for sign, around in ((1, ahead), (-1, behind)):
+                    element = around[which][index]
+                    around[which][index] = element + step
+                    total += sign * function(*around)
+                    around[which][index] = element - step
+                    total -= sign * function(*around)
+                    around[which][index] = element
+                result[index] = float(total / (4 * step * step))
+    return results
