@@ -107,6 +107,11 @@ def _resolve_axis(rank, axis):
     return axis % rank
 
 
+def _shown(shape):
+    """`shape` as a message shows it, with MindSpore's -1 for a length that is not known."""
+    return tuple(-1 if length is None or length < 0 else length for length in shape)
+
+
 def _common_shape(x1_shape, x2_shape, axis):
     """The shape that `labels` must have; None stands for a length that is not known yet."""
     common = []
@@ -115,7 +120,7 @@ def _common_shape(x1_shape, x2_shape, axis):
         if current == axis:
             if length1 is not None and length2 is not None and length1 != length2:
                 raise ValueError(f"{_FOR} 'logits_x1' and 'logits_x2' must have the same length along axis {axis}, "
-                                 f"but got shapes {x1_shape} and {x2_shape}.")
+                                 f"but got shapes {_shown(x1_shape)} and {_shown(x2_shape)}.")
         elif length1 == 1:
             common.append(length2)
         elif length2 == 1 or length1 == length2 or length2 is None:
@@ -124,7 +129,7 @@ def _common_shape(x1_shape, x2_shape, axis):
             common.append(length2)
         else:
             raise ValueError(f"{_FOR} 'logits_x1' and 'logits_x2' must have shapes that broadcast outside axis {axis}, "
-                             f"but got {x1_shape} and {x2_shape}.")
+                             f"but got {_shown(x1_shape)} and {_shown(x2_shape)}.")
     return tuple(common)
 
 
@@ -141,7 +146,7 @@ def check_inputs(x1_shape, x2_shape, labels_shape, x1_dtype, x2_dtype, labels_dt
         return axis if rank1 is rank2 else _resolve_axis(rank2 if rank1 is None else rank1, axis)
     if rank1 != rank2:
         raise ValueError(f"{_FOR} 'logits_x1' and 'logits_x2' must have the same rank, "
-                         f"but got shapes {x1_shape} and {x2_shape}.")
+                         f"but got shapes {_shown(x1_shape)} and {_shown(x2_shape)}.")
     axis = _resolve_axis(rank1, axis)
     expected = _common_shape(x1_shape, x2_shape, axis)
     labels_rank = _rank(labels_shape)
@@ -149,5 +154,5 @@ def check_inputs(x1_shape, x2_shape, labels_shape, x1_dtype, x2_dtype, labels_dt
             labels_rank != len(expected)
             or any(_length(labels_shape, i) not in (None, length) for i, length in enumerate(expected)
                    if length is not None)):
-        raise ValueError(f"{_FOR} 'labels' must have shape {expected}, but got {labels_shape}.")
+        raise ValueError(f"{_FOR} 'labels' must have shape {_shown(expected)}, but got {_shown(labels_shape)}.")
     return axis

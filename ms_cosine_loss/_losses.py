@@ -47,7 +47,9 @@ class _ReducedLosses(nn.Cell):
         if divisor > 1:
             dout = dout / constant(divisor, cosine.dtype)
         dlosses = dout + zeros
-        is_open = ops.logical_and(labels == DISSIMILAR, cosine >= constant(margin, cosine.dtype))
+        # A hinge at -1 is never closed, though rounding may put a cosine below it.
+        threshold = constant(margin if margin > -1 else -2, cosine.dtype)
+        is_open = ops.logical_and(labels == DISSIMILAR, cosine >= threshold)
         dcosine = ops.select(labels == SIMILAR, -dlosses, ops.select(is_open, dlosses, zeros))
         return dcosine, _zeros(labels.shape, labels.dtype), 0.0, 0, ()
 

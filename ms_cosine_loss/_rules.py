@@ -30,6 +30,12 @@ def wide(dtype):
 
 
 @constexpr
+def number(value):
+    """Any real number, a Fraction say, as the float that MindSpore can take."""
+    return float(value)
+
+
+@constexpr
 def constant(value, dtype):
     """`value` for arithmetic in `dtype`: beside a float64 tensor MindSpore rounds a Python number to float32."""
     if dtype == ms.float64:

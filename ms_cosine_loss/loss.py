@@ -17,6 +17,7 @@ from mindspore import Tensor, nn, ops
 
 from ms_cosine_loss._checks import check_inputs, check_settings, check_tensors
 from ms_cosine_loss._losses import reduced_losses
+from ms_cosine_loss._rules import number
 from ms_cosine_loss._select import cosines
 
 
@@ -88,6 +89,8 @@ def cosine_embedding_loss(logits_x1, logits_x2, labels, margin=0.0, reduction='m
                   logits_x1, logits_x2, labels)
     axis = check_inputs(logits_x1.shape, logits_x2.shape, labels.shape,
                         logits_x1.dtype, logits_x2.dtype, labels.dtype, axis)
+    margin = number(margin)
+    eps = number(eps)
     shape = labels.shape
     # The comparison with a label has no bfloat16 kernel on CPU.
     if labels.dtype == ms.bfloat16:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The error bound of the contract on the inputs that are hardest to sum, and what it takes beside MindSpore's own loss."""
+"""The error bound of the contract on the inputs that are hardest to sum, beside MindSpore's own loss."""
 import mindspore as ms
 import numpy as np
 import pytest

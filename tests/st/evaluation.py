@@ -1,0 +1,164 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What every behavioural test needs: exact tensors of each dtype, and values and gradients back as float64 arrays."""
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor
+
+from ms_cosine_loss import CosineEmbeddingLoss
+
+DTYPES = (ms.float16, ms.bfloat16, ms.float32, ms.float64)
+HALVES = (ms.float16, ms.bfloat16)
+WIDE = (ms.float32, ms.float64)
+REDUCTIONS = ('none', 'sum', 'mean')
+
+UNIT = {ms.float16: 2.0 ** -10, ms.bfloat16: 2.0 ** -7, ms.float32: 2.0 ** -23, ms.float64: 2.0 ** -52}
+"""One unit in the last place at 1."""
+
+_SMALLEST_NORMAL = {ms.float16: 2.0 ** -14, ms.bfloat16: 2.0 ** -126, ms.float32: 2.0 ** -126, ms.float64: 2.0 ** -1022}
+
+
+def arithmetic(dtype):
+    """The dtype that the loss of logits in `dtype` is computed in, at least."""
+    return ms.float64 if dtype == ms.float64 else ms.float32
+
+
+def ulp(values, dtype):
+    """One unit in the last place of `dtype` at each of `values`."""
+    size = np.maximum(np.abs(np.asarray(values, np.float64)), _SMALLEST_NORMAL[dtype])
+    return 2.0 ** np.floor(np.log2(size)) * UNIT[dtype]
+
+
+def rounded(values, dtype):
+    """`values` rounded to the nearest numbers of `dtype`, as a float64 array."""
+    values = np.asarray(values, np.float64)
+    if dtype == ms.float64:
+        return values
+    if dtype == ms.float16:
+        return values.astype(np.float16).astype(np.float64)
+    single = values.astype(np.float32)
+    if dtype == ms.bfloat16:
+        # The upper half of the bits, to nearest even; a NaN must not be carried over into an infinity.
+        bits = np.atleast_1d(single).view(np.uint32)
+        upper = ((bits + np.uint32(0x7fff) + ((bits >> 16) & 1)) >> 16) << 16
+        upper = np.where(np.isnan(np.atleast_1d(single)), bits, upper.astype(np.uint32))
+        single = upper.view(np.float32).reshape(single.shape)
+    return single.astype(np.float64)
+
+
+def array(tensor):
+    """A tensor of any dtype as a float64 array."""
+    if tensor.dtype == ms.bfloat16:
+        tensor = tensor.astype(ms.float32)
+    return tensor.asnumpy().astype(np.float64)
+
+
+def tensor(values, dtype):
+    """A tensor that holds exactly `values`, which must be numbers of `dtype`."""
+    values = np.asarray(values)
+    if dtype == ms.bfloat16:
+        result = Tensor(values.astype(np.float32)).astype(ms.bfloat16)
+    else:
+        with np.errstate(invalid='ignore'):
+            result = Tensor(values.astype(str(dtype).lower()))
+    assert result.dtype == dtype
+    assert result.shape == values.shape
+    # Otherwise the reference would judge other numbers than the loss was given.
+    np.testing.assert_array_equal(array(result), values.astype(np.float64))
+    return result
+
+
+def normal(seed, shape, dtype=ms.float64):
+    """Normally distributed numbers of `dtype`."""
+    return rounded(np.random.default_rng(seed).normal(size=shape), dtype)
+
+
+def signs(seed, shape):
+    """Labels 1 and -1, both of them wherever there is room."""
+    labels = np.where(np.arange(np.prod(shape, dtype=int)) % 2, -1, 1)
+    return np.random.default_rng(seed).permutation(labels).reshape(shape)
+
+
+def labels_shape(shape1, shape2, axis):
+    """The shape of the labels for logits of these shapes."""
+    shape = list(np.broadcast_shapes(shape1, shape2))
+    del shape[0 if len(shape) == 1 else axis]
+    return tuple(shape)
+
+
+def value(x1, x2, labels, dtype=ms.float32, labels_dtype=ms.int32, **settings):
+    """The loss of the Cell with `settings`, in the current mode."""
+    result = CosineEmbeddingLoss(**settings)(tensor(x1, dtype), tensor(x2, dtype), tensor(labels, labels_dtype))
+    assert result.dtype == dtype
+    return array(result)
+
+
+def value_and_gradients(x1, x2, labels, dtype=ms.float32, upstream=1.0, labels_dtype=ms.int32, **settings):
+    """The loss, and the gradients of sum(upstream * loss) by both logits, in the current mode."""
+    loss = CosineEmbeddingLoss(**settings)
+
+    def weighted(first, second, targets, weights):
+        losses = loss(first, second, targets)
+        # MindSpore differentiates the sum of a result that is no scalar.
+        return losses * weights, losses
+
+    differentiated = ms.value_and_grad(weighted, (0, 1), has_aux=True)
+    (_, losses), found = differentiated(tensor(x1, dtype), tensor(x2, dtype), tensor(labels, labels_dtype),
+                                        tensor(upstream, dtype))
+    assert losses.dtype == dtype
+    for gradient, logits in zip(found, (x1, x2)):
+        assert gradient.dtype == dtype
+        assert gradient.shape == np.shape(logits)
+    return array(losses), array(found[0]), array(found[1])
+
+
+def gradients(x1, x2, labels, dtype=ms.float32, upstream=1.0, labels_dtype=ms.int32, **settings):
+    """The gradients of sum(upstream * loss) by both logits, in the current mode."""
+    return value_and_gradients(x1, x2, labels, dtype, upstream, labels_dtype, **settings)[1:]
+
+
+def tolerance(expected, dtype, terms=1):
+    """The error that the contract grants the plain implementation for `terms` losses added up to `expected`.
+
+    Each loss may be off by 4 units of the arithmetic at 1, and a half result by 2 of its own units on top. Adding up
+    n numbers, none above 2, is granted one rounding of the total.
+    """
+    unit = UNIT[arithmetic(dtype)]
+    total = np.asarray(expected, np.float64)
+    granted = 4 * unit * terms
+    if terms > 1:
+        granted = granted + ulp(total, arithmetic(dtype))
+    if dtype in HALVES:
+        granted = granted + 2 * ulp(total, dtype)
+    return granted
+
+
+def assert_within(actual, expected, granted):
+    """That `actual` differs from `expected`, both finite, by at most `granted`, element by element."""
+    expected = np.asarray(expected, dtype=np.float64)
+    assert actual.shape == expected.shape
+    assert np.isfinite(actual).all()
+    error = np.abs(actual - expected)
+    worst = np.max(error / granted, initial=0)
+    assert worst <= 1, f'{worst} times the error that is granted; {actual} for {expected}'
+
+
+def assert_rows_within(actual, expected, relative, axis=-1, size=None):
+    """That each vector along `axis` is off by at most `relative` of its length, or of `size` where that is given."""
+    assert actual.shape == expected.shape
+    assert np.isfinite(actual).all()
+    error = np.linalg.norm(actual - expected, axis=axis)
+    granted = relative * (np.linalg.norm(expected, axis=axis) if size is None else size)
+    worst = np.max(error - granted, initial=0)
+    assert (error <= granted).all(), f'off by {error} where {granted} is granted, {worst} too much'

@@ -1,0 +1,303 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What a wrong argument raises: the type, and the text to the letter, the same from every entry in both modes."""
+import fractions
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor, nn
+
+from ms_cosine_loss import CosineEmbeddingLoss, cosine_embedding_loss
+
+LABELS_LIST = '[Int8, Int16, Int32, Int64, Float16, BFloat16, Float32, Float64]'
+LOGITS_LIST = '[Float16, BFloat16, Float32, Float64]'
+REDUCTION_RULE = "the 'reduction' must be one of 'none', 'mean' or 'sum'"
+TAKEN_OVER = "PyTorch's 'size_average' and 'reduce' were taken over by 'reduction'."
+
+X = ((4, 3), ms.float32)
+Y = ((4,), ms.int32)
+
+# Name: settings, (shape, dtype) of a Tensor or another object for each of the three inputs, error, text.
+INPUTS = {
+    'logits_x1 list': ({}, [[1.0, 2.0]], X, Y, TypeError, "the 'logits_x1' must be a Tensor, but got list."),
+    'logits_x1 ndarray': ({}, np.ones((4, 3), np.float32), X, Y, TypeError,
+                          "the 'logits_x1' must be a Tensor, but got ndarray."),
+    'logits_x1 float': ({}, 1.5, X, Y, TypeError, "the 'logits_x1' must be a Tensor, but got float."),
+    'logits_x1 None': ({}, None, X, Y, TypeError, "the 'logits_x1' must be a Tensor, but got NoneType."),
+    'logits_x1 str': ({}, 'x', X, Y, TypeError, "the 'logits_x1' must be a Tensor, but got str."),
+    'logits_x2 list': ({}, X, [1.0, 2.0], Y, TypeError, "the 'logits_x2' must be a Tensor, but got list."),
+    'logits_x2 ndarray': ({}, X, np.ones((4, 3), np.float32), Y, TypeError,
+                          "the 'logits_x2' must be a Tensor, but got ndarray."),
+    'logits_x2 float': ({}, X, 1.5, Y, TypeError, "the 'logits_x2' must be a Tensor, but got float."),
+    'logits_x2 None': ({}, X, None, Y, TypeError, "the 'logits_x2' must be a Tensor, but got NoneType."),
+    'labels list': ({}, X, X, [1, -1, 1, -1], TypeError, "the 'labels' must be a Tensor, but got list."),
+    'labels tuple': ({}, X, X, ([1, -1], [1, -1], [1]), TypeError, "the 'labels' must be a Tensor, but got tuple."),
+    'labels ndarray': ({}, X, X, np.ones(4, np.int32), TypeError, "the 'labels' must be a Tensor, but got ndarray."),
+    'labels int': ({}, X, X, 1, TypeError, "the 'labels' must be a Tensor, but got int."),
+    'labels None': ({}, X, X, None, TypeError, "the 'labels' must be a Tensor, but got NoneType."),
+
+    'logits int32': ({}, ((4, 3), ms.int32), ((4, 3), ms.int32), Y, TypeError,
+                     f"the 'logits_x1' must have a dtype in {LOGITS_LIST}, but got Int32."),
+    'logits int64': ({}, X, ((4, 3), ms.int64), Y, TypeError,
+                     f"the 'logits_x2' must have a dtype in {LOGITS_LIST}, but got Int64."),
+    'logits uint8': ({}, ((4, 3), ms.uint8), X, Y, TypeError,
+                     f"the 'logits_x1' must have a dtype in {LOGITS_LIST}, but got UInt8."),
+    'logits bool': ({}, X, ((4, 3), ms.bool_), Y, TypeError,
+                    f"the 'logits_x2' must have a dtype in {LOGITS_LIST}, but got Bool."),
+    'logits complex64': ({}, ((4, 3), ms.complex64), ((4, 3), ms.complex64), Y, TypeError,
+                         f"the 'logits_x1' must have a dtype in {LOGITS_LIST}, but got Complex64."),
+    'labels uint8': ({}, X, X, ((4,), ms.uint8), TypeError,
+                     f"the 'labels' must have a dtype in {LABELS_LIST}, but got UInt8."),
+    'labels uint32': ({}, X, X, ((4,), ms.uint32), TypeError,
+                      f"the 'labels' must have a dtype in {LABELS_LIST}, but got UInt32."),
+    'labels bool': ({}, X, X, ((4,), ms.bool_), TypeError,
+                    f"the 'labels' must have a dtype in {LABELS_LIST}, but got Bool."),
+    'labels complex64': ({}, X, X, ((4,), ms.complex64), TypeError,
+                         f"the 'labels' must have a dtype in {LABELS_LIST}, but got Complex64."),
+    'float32 and float64': ({}, X, ((4, 3), ms.float64), Y, TypeError,
+                            "the 'logits_x1' and 'logits_x2' must have the same dtype, but got Float32 and Float64."),
+    'float16 and float32': ({}, ((4, 3), ms.float16), X, Y, TypeError,
+                            "the 'logits_x1' and 'logits_x2' must have the same dtype, but got Float16 and Float32."),
+    'float16 and bfloat16': ({}, ((4, 3), ms.float16), ((4, 3), ms.bfloat16), Y, TypeError,
+                             "the 'logits_x1' and 'logits_x2' must have the same dtype, "
+                             "but got Float16 and BFloat16."),
+
+    'labels (N, 1)': ({}, X, X, ((4, 1), ms.int32), ValueError,
+                      "the 'labels' must have shape (4,), but got (4, 1)."),
+    'labels (1, N)': ({}, X, X, ((1, 4), ms.int32), ValueError,
+                      "the 'labels' must have shape (4,), but got (1, 4)."),
+    'labels () for a batch': ({}, X, X, ((), ms.int32), ValueError, "the 'labels' must have shape (4,), but got ()."),
+    'labels too few': ({}, X, X, ((3,), ms.int32), ValueError, "the 'labels' must have shape (4,), but got (3,)."),
+    'labels of one': ({}, X, X, ((1,), ms.int32), ValueError, "the 'labels' must have shape (4,), but got (1,)."),
+    'labels like logits': ({}, X, X, ((4, 3), ms.int32), ValueError,
+                           "the 'labels' must have shape (4,), but got (4, 3)."),
+    'labels (1,) unbatched': ({}, ((3,), ms.float32), ((3,), ms.float32), ((1,), ms.int32), ValueError,
+                              "the 'labels' must have shape (), but got (1,)."),
+    'labels (D,) unbatched': ({}, ((3,), ms.float32), ((3,), ms.float32), ((3,), ms.int32), ValueError,
+                              "the 'labels' must have shape (), but got (3,)."),
+    'labels of the anchor alone': ({}, ((1, 3), ms.float32), X, ((1,), ms.int32), ValueError,
+                                   "the 'labels' must have shape (4,), but got (1,)."),
+    'labels for axis 1, axis -1': ({'axis': -1}, ((2, 3, 5), ms.float32), ((2, 3, 5), ms.float32),
+                                   ((2, 5), ms.int32), ValueError,
+                                   "the 'labels' must have shape (2, 3), but got (2, 5)."),
+    'labels for axis -1, axis 1': ({}, ((2, 3, 5), ms.float32), ((2, 3, 5), ms.float32), ((2, 3), ms.int32),
+                                   ValueError, "the 'labels' must have shape (2, 5), but got (2, 3)."),
+    'labels (N, 1, b)': ({}, ((2, 3, 5, 2), ms.float32), ((2, 3, 5, 2), ms.float32), ((2, 1, 2), ms.int32), ValueError,
+                         "the 'labels' must have shape (2, 5, 2), but got (2, 1, 2)."),
+    'labels for an empty batch': ({}, ((0, 3), ms.float32), ((0, 3), ms.float32), ((1,), ms.int32), ValueError,
+                                  "the 'labels' must have shape (0,), but got (1,)."),
+
+    'ranks 2 and 1': ({}, X, ((3,), ms.float32), Y, ValueError,
+                      "the 'logits_x1' and 'logits_x2' must have the same rank, but got shapes (4, 3) and (3,)."),
+    'ranks 2 and 3': ({}, X, ((1, 4, 3), ms.float32), Y, ValueError,
+                      "the 'logits_x1' and 'logits_x2' must have the same rank, "
+                      "but got shapes (4, 3) and (1, 4, 3)."),
+    'lengths 3 and 2': ({}, X, ((4, 2), ms.float32), Y, ValueError,
+                        "the 'logits_x1' and 'logits_x2' must have the same length along axis 1, "
+                        "but got shapes (4, 3) and (4, 2)."),
+    # A length of 1 along the axis of the vectors is a vector of one element, not something to repeat.
+    'lengths 3 and 1': ({'axis': -1}, X, ((4, 1), ms.float32), Y, ValueError,
+                        "the 'logits_x1' and 'logits_x2' must have the same length along axis 1, "
+                        "but got shapes (4, 3) and (4, 1)."),
+    'lengths 3 and 2, unbatched': ({}, ((3,), ms.float32), ((2,), ms.float32), ((), ms.int32), ValueError,
+                                   "the 'logits_x1' and 'logits_x2' must have the same length along axis 0, "
+                                   "but got shapes (3,) and (2,)."),
+    'batches 4 and 2': ({}, X, ((2, 3), ms.float32), Y, ValueError,
+                        "the 'logits_x1' and 'logits_x2' must have shapes that broadcast outside axis 1, "
+                        "but got (4, 3) and (2, 3)."),
+    'batches 4 and 0': ({}, X, ((0, 3), ms.float32), Y, ValueError,
+                        "the 'logits_x1' and 'logits_x2' must have shapes that broadcast outside axis 1, "
+                        "but got (4, 3) and (0, 3)."),
+    'times 5 and 4': ({'axis': -2}, ((2, 3, 5), ms.float32), ((2, 3, 4), ms.float32), ((2, 5), ms.int32), ValueError,
+                      "the 'logits_x1' and 'logits_x2' must have shapes that broadcast outside axis 1, "
+                      "but got (2, 3, 5) and (2, 3, 4)."),
+    'logits 0-d': ({}, ((), ms.float32), ((), ms.float32), ((), ms.int32), ValueError,
+                   "the 'logits_x1' and 'logits_x2' must have at least 1 dimension, but got shape ()."),
+    'axis 2 of rank 2': ({'axis': 2}, X, X, Y, ValueError,
+                         "the 'axis' must be in [-2, 1] for logits of rank 2, but got 2."),
+    'axis -3 of rank 2': ({'axis': -3}, X, X, Y, ValueError,
+                          "the 'axis' must be in [-2, 1] for logits of rank 2, but got -3."),
+    'axis 2 of rank 1': ({'axis': 2}, ((3,), ms.float32), ((3,), ms.float32), ((), ms.int32), ValueError,
+                         "the 'axis' must be in [-1, 0] for logits of rank 1, but got 2."),
+    'axis -2 of rank 1': ({'axis': -2}, ((3,), ms.float32), ((3,), ms.float32), ((), ms.int32), ValueError,
+                          "the 'axis' must be in [-1, 0] for logits of rank 1, but got -2."),
+    'axis 3 of rank 3': ({'axis': 3}, ((2, 3, 5), ms.float32), ((2, 3, 5), ms.float32), ((2, 5), ms.int32), ValueError,
+                         "the 'axis' must be in [-3, 2] for logits of rank 3, but got 3."),
+}
+
+SETTINGS = {
+    'margin bool': ({'margin': True}, TypeError, "the 'margin' must be a real number, but got bool."),
+    'margin str': ({'margin': '0.5'}, TypeError, "the 'margin' must be a real number, but got str."),
+    'margin None': ({'margin': None}, TypeError, "the 'margin' must be a real number, but got NoneType."),
+    'margin complex': ({'margin': 1j}, TypeError, "the 'margin' must be a real number, but got complex."),
+    'margin 1.5': ({'margin': 1.5}, ValueError, "the 'margin' must be in [-1, 1], but got 1.5."),
+    'margin -1.0000001': ({'margin': -1.0000001}, ValueError,
+                          "the 'margin' must be in [-1, 1], but got -1.0000001."),
+    'margin int 2': ({'margin': 2}, ValueError, "the 'margin' must be in [-1, 1], but got 2."),
+    'margin NaN': ({'margin': float('nan')}, ValueError, "the 'margin' must be in [-1, 1], but got nan."),
+    'margin inf': ({'margin': float('inf')}, ValueError, "the 'margin' must be in [-1, 1], but got inf."),
+    'reduction 3': ({'reduction': 3}, TypeError, f"{REDUCTION_RULE}, but got 3."),
+    'reduction tuple': ({'reduction': ('mean',)}, TypeError, f"{REDUCTION_RULE}, but got ('mean',)."),
+    'reduction True': ({'reduction': True}, ValueError, f"{REDUCTION_RULE}, but got True. {TAKEN_OVER}"),
+    'reduction False': ({'reduction': False}, ValueError, f"{REDUCTION_RULE}, but got False. {TAKEN_OVER}"),
+    'reduction None': ({'reduction': None}, ValueError, f"{REDUCTION_RULE}, but got None. {TAKEN_OVER}"),
+    'reduction batchmean': ({'reduction': 'batchmean'}, ValueError, f"{REDUCTION_RULE}, but got 'batchmean'."),
+    'reduction Mean': ({'reduction': 'Mean'}, ValueError, f"{REDUCTION_RULE}, but got 'Mean'."),
+    'reduction empty': ({'reduction': ''}, ValueError, f"{REDUCTION_RULE}, but got ''."),
+    'axis float': ({'axis': 1.0}, TypeError, "the 'axis' must be an int, but got float."),
+    'axis bool': ({'axis': True}, TypeError, "the 'axis' must be an int, but got bool."),
+    'axis None': ({'axis': None}, TypeError, "the 'axis' must be an int, but got NoneType."),
+    'axis tuple': ({'axis': (1,)}, TypeError, "the 'axis' must be an int, but got tuple."),
+    'eps str': ({'eps': '1e-12'}, TypeError, "the 'eps' must be a real number, but got str."),
+    'eps bool': ({'eps': False}, TypeError, "the 'eps' must be a real number, but got bool."),
+    'eps None': ({'eps': None}, TypeError, "the 'eps' must be a real number, but got NoneType."),
+    'eps negative': ({'eps': -1e-12}, ValueError, "the 'eps' must be finite and not negative, but got -1e-12."),
+    'eps NaN': ({'eps': float('nan')}, ValueError, "the 'eps' must be finite and not negative, but got nan."),
+    'eps inf': ({'eps': float('inf')}, ValueError, "the 'eps' must be finite and not negative, but got inf."),
+}
+
+
+class _Network(nn.Cell):
+    """A cell around the loss, as in a training script."""
+
+    def __init__(self, loss):
+        super().__init__()
+        self.loss = loss
+
+    def construct(self, logits_x1, logits_x2, labels):
+        return self.loss(logits_x1, logits_x2, labels) * 2
+
+
+def _function(margin=0.0, reduction='mean', axis=1, eps=1e-12):
+    def function(logits_x1, logits_x2, labels):
+        return cosine_embedding_loss(logits_x1, logits_x2, labels, margin, reduction, axis=axis, eps=eps)
+    return function
+
+
+def _jitted(**settings):
+    return ms.jit(_function(**settings))
+
+
+def _within_network(**settings):
+    return _Network(CosineEmbeddingLoss(**settings))
+
+
+ENTRIES = {'cell': CosineEmbeddingLoss, 'function': _function, 'jit': _jitted, 'network': _within_network}
+
+
+@pytest.fixture(params=ENTRIES.values(), ids=ENTRIES.keys())
+def entry(request):
+    """Each way to reach the loss: a callable that takes the settings and returns what takes the three inputs."""
+    return request.param
+
+
+def _as_input(described):
+    if isinstance(described, tuple) and len(described) == 2:
+        shape, dtype = described
+        return Tensor(np.ones(shape), dtype)
+    return described
+
+
+def _assert_says(raised, text):
+    # MindSpore may put a call stack below the sentence.
+    assert str(raised.value).split('\n')[0] == f"For 'CosineEmbeddingLoss', {text}"
+
+
+@pytest.mark.parametrize(('settings', 'logits_x1', 'logits_x2', 'labels', 'error', 'text'), INPUTS.values(),
+                         ids=INPUTS.keys())
+def test_wrong_input_is_named(mode, entry, settings, logits_x1, logits_x2, labels, error, text):
+    loss = entry(**settings)
+    with pytest.raises(error) as raised:
+        loss(_as_input(logits_x1), _as_input(logits_x2), _as_input(labels))
+    assert raised.type is error
+    _assert_says(raised, text)
+
+
+@pytest.mark.parametrize(('settings', 'error', 'text'), SETTINGS.values(), ids=SETTINGS.keys())
+def test_wrong_setting_of_the_cell_is_named_by_the_constructor(mode, settings, error, text):
+    with pytest.raises(error) as raised:
+        CosineEmbeddingLoss(**settings)
+    assert raised.type is error
+    _assert_says(raised, text)
+
+
+@pytest.mark.parametrize('entry', [_function, _jitted], ids=['function', 'jit'])
+@pytest.mark.parametrize(('settings', 'error', 'text'), SETTINGS.values(), ids=SETTINGS.keys())
+def test_wrong_setting_of_the_function_is_named(mode, entry, settings, error, text):
+    loss = entry(**settings)
+    with pytest.raises(error) as raised:
+        loss(_as_input(X), _as_input(X), _as_input(Y))
+    assert raised.type is error
+    _assert_says(raised, text)
+
+
+@pytest.mark.parametrize('make', [CosineEmbeddingLoss, lambda *settings: cosine_embedding_loss(
+    _as_input(X), _as_input(X), _as_input(Y), *settings)], ids=['cell', 'function'])
+def test_axis_and_eps_are_keyword_only(make):
+    # PyTorch's third and fourth positional arguments are size_average and reduce: they must not land in axis.
+    with pytest.raises(TypeError, match='positional argument'):
+        make(0.0, 'mean', 1)
+
+
+def test_settings_are_asked_before_the_inputs(mode):
+    with pytest.raises(ValueError, match='margin') as raised:
+        cosine_embedding_loss(None, None, None, margin=7)
+    _assert_says(raised, "the 'margin' must be in [-1, 1], but got 7.")
+
+
+@pytest.mark.parametrize('labels', [((4, 1), ms.int32), ((4,), ms.uint8)], ids=['shape', 'dtype'])
+def test_wrong_input_is_named_while_differentiating(mode, labels):
+    step = ms.value_and_grad(CosineEmbeddingLoss(), grad_position=(0, 1))
+    with pytest.raises((TypeError, ValueError)) as raised:
+        step(_as_input(X), _as_input(X), _as_input(labels))
+    text = {ms.int32: "the 'labels' must have shape (4,), but got (4, 1).",
+            ms.uint8: f"the 'labels' must have a dtype in {LABELS_LIST}, but got UInt8."}[labels[1]]
+    _assert_says(raised, text)
+
+
+def test_graph_mode_raises_while_compiling():
+    before = ms.get_context('mode')
+    ms.set_context(mode=ms.GRAPH_MODE)
+    try:
+        with pytest.raises(ValueError, match='labels') as raised:
+            CosineEmbeddingLoss().compile(_as_input(X), _as_input(X), Tensor(np.ones((4, 1)), ms.int32))
+    finally:
+        ms.set_context(mode=before)
+    _assert_says(raised, "the 'labels' must have shape (4,), but got (4, 1).")
+
+
+def test_the_same_cell_works_after_an_error(mode):
+    loss = CosineEmbeddingLoss(reduction='none')
+    logits = Tensor(np.array([[1.0, 0.0], [0.0, 2.0]]), ms.float32)
+    opposite = Tensor(np.array([[-1.0, 0.0], [0.0, -2.0]]), ms.float32)
+    for labels in (Tensor([[1], [1]], ms.int32), Tensor([True, True])):
+        with pytest.raises((TypeError, ValueError)):
+            loss(logits, opposite, labels)
+        # Each cosine is -1 by inspection.
+        assert loss(logits, opposite, Tensor([1, -1], ms.int32)).asnumpy().tolist() == [2.0, 0.0]
+
+
+# `int` is a real number, and so are NumPy's scalars and fractions: what the check lets in has to work.
+@pytest.mark.parametrize('entry', [CosineEmbeddingLoss, _function], ids=['cell', 'function'])
+@pytest.mark.parametrize('dtype', [ms.float32, ms.float64], ids=['float32', 'float64'])
+@pytest.mark.parametrize(('margin', 'eps'), [
+    (1, 0), (np.float32(0.5), np.float32(0)), (np.float64(0.5), np.float64(1e-12)), (np.int64(1), np.int32(0)),
+    (fractions.Fraction(1, 2), 1e-12), (0.5, fractions.Fraction(1, 10 ** 12))], ids=repr)
+def test_any_real_number_is_taken(mode, entry, dtype, margin, eps):
+    loss = entry(margin=margin, eps=eps, reduction='none')
+    logits = Tensor([[0.0, 2.0], [3.0, 4.0]], dtype)
+    # The cosine is 1 but for 1e-12 / 4.
+    losses = loss(logits, logits, Tensor([-1, -1], ms.int32)).asnumpy()
+    np.testing.assert_allclose(losses, [1 - float(margin)] * 2, rtol=0, atol=1e-6)

@@ -1,0 +1,350 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The gradients of the loss against differences of its definition, for every dtype, layout, label and upstream."""
+import math
+
+import mindspore as ms
+import numpy as np
+import pytest
+
+from ms_cosine_loss import CosineEmbeddingLoss
+from tests import truth
+from tests.st.evaluation import (
+    DTYPES,
+    HALVES,
+    REDUCTIONS,
+    UNIT,
+    WIDE,
+    array,
+    assert_rows_within,
+    assert_within,
+    gradients,
+    labels_shape,
+    normal,
+    rounded,
+    signs,
+    tensor,
+    ulp,
+    value_and_gradients,
+)
+
+pytestmark = pytest.mark.usefixtures('mode', 'implementation')
+
+# What the contract grants: for float32 by its own figure, for float64 by the one that the native implementation keeps.
+RELATIVE = {ms.float32: 1e-6, ms.float64: 1e-14}
+
+# Shape of either of the logits, axis.
+LAYOUTS = (
+    ((7,), (7,), 1),
+    ((3, 5, 2, 2), (3, 5, 2, 2), 1),
+    ((2, 3, 5), (2, 3, 5), -1),
+    ((5, 4), (5, 4), 0),
+    ((4, 3, 2, 5), (4, 3, 2, 5), -2),
+    ((1, 7), (5, 7), 1),
+    ((5, 7), (1, 7), 1),
+    ((7, 1), (7, 5), 0),
+    ((2, 1, 7), (1, 3, 7), -1),
+    ((2, 5, 1), (1, 5, 3), 1),
+    ((2, 3, 1, 1), (2, 3, 4, 5), 1),
+    ((1, 7), (1, 7), 1),
+    ((2, 66), (2, 66), 1),
+    ((2, 67), (2, 67), 1),
+)
+
+
+def _weights(seed, shape):
+    """A weight per pair that is a number of every dtype, some of them 0 or negative."""
+    return np.random.default_rng(seed).integers(-12, 13, shape) / 8
+
+
+def _true_gradients(x1, x2, labels, upstream=1.0, axis=1, **settings):
+    """The gradients in the shapes of the logits: each summed over the axes along which it was repeated."""
+    shape = np.broadcast_shapes(np.shape(x1), np.shape(x2))
+    axis = 0 if len(shape) == 1 else axis
+    upstream = np.broadcast_to(upstream, np.shape(labels))
+    found = truth.gradients(np.broadcast_to(x1, shape), np.broadcast_to(x2, shape), labels, upstream, axis=axis,
+                            **settings)
+    return tuple(gradient.sum(axis=tuple(i for i, length in enumerate(x.shape) if length != shape[i]), keepdims=True)
+                 for gradient, x in zip(found, (x1, x2)))
+
+
+def _assert_gradients(actual, expected, dtype, axis=-1):
+    for each, truly in zip(actual, expected):
+        if dtype in HALVES:
+            # A float32 gradient rounded once, which may end up on the other side of a tie: 1 unit, not 1/2.
+            length = np.linalg.norm(truly, axis=axis, keepdims=True)
+            assert_within(each, truly, ulp(truly, dtype) + RELATIVE[ms.float32] * length)
+        else:
+            assert_rows_within(each, truly, RELATIVE[dtype], axis)
+
+
+@pytest.mark.parametrize('dtype', DTYPES, ids=str)
+@pytest.mark.parametrize('reduction', REDUCTIONS)
+def test_reductions_under_upstream_gradients(reduction, dtype):
+    x1, x2, labels = normal(1, (13, 9), dtype), normal(2, (13, 9), dtype), signs(3, 13)
+    # A weight per pair, or the factor by which a half precision loss is scaled.
+    upstream = _weights(4, 13) if reduction == 'none' else 1024.0
+    margin = -0.1
+    share = upstream / 13 if reduction == 'mean' else upstream
+    expected = _true_gradients(x1, x2, labels, share, margin=margin)
+    actual = gradients(x1, x2, labels, dtype, upstream, margin=margin, reduction=reduction)
+    _assert_gradients(actual, expected, dtype)
+
+
+@pytest.mark.parametrize(('shape1', 'shape2', 'axis'), LAYOUTS, ids=str)
+def test_layouts(shape1, shape2, axis):
+    x1, x2 = normal(5, shape1), normal(6, shape2)
+    shape = labels_shape(shape1, shape2, axis)
+    labels, upstream = signs(7, shape), _weights(8, shape)
+    expected = _true_gradients(x1, x2, labels, upstream, axis=axis, margin=-0.3)
+    actual = gradients(x1, x2, labels, ms.float64, upstream, axis=axis, margin=-0.3, reduction='none')
+    # Summed over at most 20 pairs, some of which cancel: the figure is of what is summed, so ten times it of the sum.
+    for each, truly in zip(actual, expected):
+        along = 0 if len(shape1) == 1 else axis
+        assert_rows_within(each, truly, 10 * RELATIVE[ms.float64], along)
+
+
+@pytest.mark.parametrize('dtype', [ms.float16, ms.bfloat16, ms.float32], ids=str)
+def test_broadcast_gradient_is_the_sum_over_the_repeats(dtype):
+    anchor, batch, labels = normal(9, (1, 6), dtype), normal(10, (40, 6), dtype), signs(11, 40)
+    upstream = _weights(12, 40)
+    each, expected_batch = truth.gradients(np.broadcast_to(anchor, (40, 6)), batch, labels, upstream)
+    found_anchor, found_batch = gradients(anchor, batch, labels, dtype, upstream, reduction='none')
+    size = np.abs(each).sum(0, keepdims=True)
+    if dtype in HALVES:
+        # A rounding of each contribution and one of the sum, each half a unit of what was summed.
+        assert_within(found_anchor, each.sum(0, keepdims=True), 2 * ulp(size, dtype))
+    else:
+        assert_rows_within(found_anchor, each.sum(0, keepdims=True), RELATIVE[dtype], size=np.linalg.norm(size))
+    _assert_gradients([found_batch], [expected_batch], dtype)
+
+
+@pytest.mark.parametrize('margin', [-1, -0.3, 0, 0.5, 1])
+def test_margin_opens_and_closes_the_hinge(margin):
+    # Cosines over the whole range, none of them on a margin.
+    cosines = np.linspace(-0.97, 0.97, 40)
+    angle = np.arccos(cosines) + 0.4
+    x1 = np.tile([1.5 * np.cos(0.4), 1.5 * np.sin(0.4)], (40, 1))
+    x2 = 0.6 * np.stack([np.cos(angle), np.sin(angle)], 1)
+    labels = np.full(40, -1)
+    upstream = _weights(13, 40) + 2
+    actual = gradients(x1, x2, labels, ms.float64, upstream, margin=margin, reduction='none')
+    closed = cosines < margin
+    for each, expected in zip(actual, truth.gradients(x1, x2, labels, upstream, margin=margin)):
+        assert (each[closed] == 0).all()
+        assert (np.linalg.norm(each[~closed], axis=1) > 0).all()
+        # The cosine of 0.97 has a sine of 0.24, by whose inverse the relative error of the difference grows.
+        assert_rows_within(each, expected, 4 * RELATIVE[ms.float64])
+
+
+@pytest.mark.parametrize('dtype', DTYPES, ids=str)
+def test_hinge_is_open_where_cosine_is_exactly_the_margin(dtype):
+    # Integers: neither the cosine 0 nor the cosine 1/2 is rounded, so the hinge is 0 and no sign of rounding.
+    x1, x2 = np.array([[1.0, 2.0], [2.0, 0.0]]), np.array([[2.0, -1.0], [0.0, 4.0]])
+    actual = gradients(x1, x2, [-1, -1], dtype, reduction='none')
+    # At cosine 0 the gradient is the other vector over both lengths, eps included.
+    lengths = np.sqrt((np.array([[5.0], [4.0]]) + 1e-12) * (np.array([[5.0], [16.0]]) + 1e-12))
+    for each, other in zip(actual, (x2, x1)):
+        assert_within(each, other / lengths, 2 * ulp(1, dtype))
+
+    x1, x2 = np.array([[1.0, 1.0, 1.0, 1.0]]), np.array([[1.0, 1.0, 1.0, -1.0]])
+    actual = gradients(x1, x2, [-1], dtype, reduction='none', margin=0.5, eps=0)
+    for each, this, other in zip(actual, (x1, x2), (x2, x1)):
+        assert_within(each, (other - 0.5 * this) / 4, 2 * ulp(1, dtype))
+
+
+@pytest.mark.parametrize('dtype', [ms.bfloat16, ms.float32, ms.float64], ids=str)
+def test_zero_row_gets_the_other_vector_over_root_eps(dtype):
+    # Two signs of the label, for either of the logits; at margin 0 the hinge of a zero row is 0, hence open.
+    other = normal(14, (4, 5), dtype)
+    zero = np.zeros((4, 5))
+    labels = np.array([1, -1, 1, -1])
+    x1, x2 = np.where([[True], [True], [False], [False]], zero, other), np.zeros((4, 5))
+    x2[:2] = other[:2]
+    upstream = np.array([1.0, 2.0, -0.5, 4.0])
+    found1, found2 = gradients(x1, x2, labels, dtype, upstream, reduction='none')
+    expected = (-labels * upstream)[:, None] * other / (1e-6 * np.linalg.norm(other, axis=1, keepdims=True))
+    # float32's figure, eps being one of its numbers only to 4e-8; in float64 eps may be PyTorch's 9.99999996e-13.
+    relative = 3e-8 if dtype == ms.float64 else 1e-6
+    granted = relative * 4e6 + (ulp(expected, dtype) if dtype in HALVES else 0)
+    assert_within(found1, np.where([[True], [True], [False], [False]], expected, 0), granted)
+    assert_within(found2, np.where([[True], [True], [False], [False]], 0, expected), granted)
+    assert (found1[2:] == 0).all()
+    assert (found2[:2] == 0).all()
+
+
+@pytest.mark.parametrize('dtype', DTYPES, ids=str)
+def test_zero_rows_without_eps_get_no_gradient(dtype):
+    rows = normal(15, (8, 3), dtype)
+    x1, x2 = rows.copy(), normal(16, (8, 3), dtype)
+    x1[[0, 1, 4, 5]] = 0
+    x2[[2, 3, 4, 5]] = 0
+    labels = np.tile([1, -1], 4)
+    expected = _true_gradients(x1[6:], x2[6:], labels[6:], margin=-1.0, eps=0)
+    for each, truly in zip(gradients(x1, x2, labels, dtype, margin=-1.0, reduction='none', eps=0), expected):
+        assert (each[:6] == 0).all()
+        _assert_gradients([each[6:]], [truly], dtype)
+
+
+def test_both_rows_zero_get_no_gradient():
+    zero = np.zeros((2, 3))
+    for each in gradients(zero, zero, [1, -1], reduction='none'):
+        assert (each == 0).all()
+
+
+@pytest.mark.parametrize('dtype', DTYPES, ids=str)
+@pytest.mark.parametrize('reduction', REDUCTIONS)
+def test_ignored_rows_get_no_gradient_whatever_they_hold(reduction, dtype):
+    x1, x2 = normal(17, (9, 4), dtype), normal(18, (9, 4), dtype)
+    labels = np.array([0, 1, 0.5, -1, 2, 1, math.nan, -3, 0])
+    x1[0], x2[2], x1[4], x2[4], x1[6, 0], x2[7, 1] = math.nan, math.inf, -math.inf, math.nan, math.inf, math.nan
+    kept, ignored = np.array([1, 3, 5]), np.array([0, 2, 4, 6, 7, 8])
+    share = 1 / 9 if reduction == 'mean' else 1.0
+    expected = _true_gradients(x1[kept], x2[kept], labels[kept], share, margin=-1.0)
+    actual = gradients(x1, x2, labels, dtype, labels_dtype=ms.float32, margin=-1.0, reduction=reduction)
+    for each in actual:
+        assert (each[ignored] == 0).all()
+    _assert_gradients([each[kept] for each in actual], expected, dtype)
+
+
+@pytest.mark.parametrize('eps', [0, 1e-12])
+def test_ignored_pairs_of_broadcast_logits_add_nothing(eps):
+    # Pairs of every row of one with every row of the other; the rows that hold NaN occur in ignored pairs only.
+    x1, x2 = normal(19, (4, 1, 3)), normal(20, (1, 5, 3))
+    labels = signs(21, (4, 5)) * np.random.default_rng(22).integers(0, 2, (4, 5))
+    x1[1], x2[0, 2] = math.nan, math.inf
+    labels[1], labels[:, 2] = 0, 2
+    x2[0, 4] = 0
+    labels[:, 4] = 0
+    upstream = _weights(23, (4, 5))
+    clean1, clean2 = np.where(np.isfinite(x1), x1, 1.0), np.where(np.isfinite(x2), x2, 1.0)
+    expected = _true_gradients(clean1, clean2, labels, upstream, axis=2, margin=-1.0, eps=eps or 1e-30)
+    actual = gradients(x1, x2, labels, ms.float64, upstream, axis=-1, margin=-1.0, eps=eps, reduction='none')
+    assert (actual[0][1] == 0).all()
+    assert (actual[1][0, [2, 4]] == 0).all()
+    for each, truly in zip(actual, expected):
+        # Of the sum of at most five contributions, which may cancel.
+        assert_rows_within(each, truly, 10 * RELATIVE[ms.float64])
+
+
+@pytest.mark.parametrize('dtype', WIDE, ids=str)
+def test_nan_in_a_labelled_row_stays_in_that_row(dtype):
+    x1, x2, labels = normal(24, (6, 4), dtype), normal(25, (6, 4), dtype), np.array([1, -1, 1, -1, 1, -1])
+    x1[0, 1], x2[1, 2] = math.nan, math.inf
+    expected = _true_gradients(x1[2:], x2[2:], labels[2:], margin=-1.0)
+    for each, truly in zip(gradients(x1, x2, labels, dtype, margin=-1.0, reduction='sum'), expected):
+        _assert_gradients([each[2:]], [truly], dtype)
+
+
+def test_labels_get_no_gradient():
+    loss = CosineEmbeddingLoss(reduction='sum', margin=-1.0)
+    x1, x2 = normal(26, (4, 3)), normal(27, (4, 3))
+    inputs = tensor(x1, ms.float64), tensor(x2, ms.float64), tensor([1.0, -1.0, 0.0, 2.0], ms.float32)
+    found = ms.grad(loss, (0, 1, 2))(*inputs)
+    assert found[2].shape == (4,)
+    assert (array(found[2]) == 0).all()
+    expected = _true_gradients(x1, x2, [1, -1, 0, 2], margin=-1.0)
+    _assert_gradients([array(each) for each in found[:2]], expected, ms.float64)
+
+
+def test_gradient_of_one_argument_alone():
+    loss = CosineEmbeddingLoss(margin=-1.0)
+    x1, x2, labels = normal(28, (4, 3)), normal(29, (1, 3)), np.array([1, -1, -1, 1])
+    inputs = tensor(x1, ms.float64), tensor(x2, ms.float64), tensor(labels, ms.int32)
+    expected = _true_gradients(x1, x2, labels, 0.25, margin=-1.0)
+    for position in (0, 1):
+        _assert_gradients([array(ms.grad(loss, position)(*inputs))], [expected[position]], ms.float64)
+
+
+def test_one_tensor_as_both_logits():
+    x, labels = normal(30, (4, 3)), tensor([1, -1, -1, 1], ms.int32)
+    loss = CosineEmbeddingLoss(eps=0.5, margin=-1.0, reduction='sum')
+
+    def with_itself(both):
+        return loss(both, both, labels)
+
+    expected = sum(truth.gradients(x, x, array(labels), eps=0.5, margin=-1.0))
+    _assert_gradients([array(ms.grad(with_itself)(tensor(x, ms.float64)))], [expected], ms.float64)
+
+
+@pytest.mark.parametrize('dtype', WIDE, ids=str)
+@pytest.mark.parametrize('eps', [0, 1e-12])
+def test_parallel_and_nearly_parallel_pairs(eps, dtype):
+    # Equal, multiples, and pairs at angles down to where the loss is lost in rounding: no gradient may be lost there.
+    x1 = np.tile(normal(31, (20, 6), dtype), (3, 1))
+    x2 = x1.copy()
+    x2[20:40] *= 3.0
+    x2[40:] += np.logspace(-2, math.log10(UNIT[dtype]), 20)[:, None] * normal(32, (20, 6), dtype)
+    x2 = rounded(x2, dtype)
+    actual = value_and_gradients(x1, x2, np.ones(60), dtype, reduction='none', eps=eps)
+    assert (actual[0] >= 0).all()
+    for this, each, truly in zip((x1, x2), actual[1:],
+                                 truth.gradients(x1, x2, np.ones(60), eps=eps)):
+        # A difference of two vectors of the length 1/|x|, each of them right to a few units: 8 for both.
+        assert_rows_within(each, truly, 8 * UNIT[dtype], size=1 / np.linalg.norm(this, axis=1))
+        # Among them pairs whose loss is rounded to 0 and whose gradient is far from it.
+        assert ((actual[0] == 0) & (np.linalg.norm(truly * this, axis=1) > 100 * UNIT[dtype])).any() or eps > 0
+
+
+def _at_lengths(length1, length2, dtype):
+    x1, x2 = normal(33, (4, 6)) * length1, normal(34, (4, 6)) * length2
+    return rounded(x1, dtype), rounded(x2, dtype), signs(35, 4)
+
+
+@pytest.mark.parametrize('dtype', WIDE, ids=str)
+@pytest.mark.parametrize('eps', [0, 1e-12])
+def test_large_and_small_norms(eps, dtype):
+    # The product of the squared norms is beyond the range at both ends; the squares of single elements are not, nor
+    # are their inverses, which a gradient cannot do without. With eps the short rows are just far below it.
+    large, small = {ms.float32: (1e17, 1e-15), ms.float64: (1e150, 1e-145 if eps == 0 else 1e-15)}[dtype]
+    pairs = [_at_lengths(length1, length2, dtype) for length1, length2
+             in ((large, large), (small, small), (large, 1.0), (1.0, large), (small, 1.0), (1.0, small))]
+    x1, x2, labels = (np.concatenate(each) for each in zip(*pairs))
+    expected = truth.gradients(x1, x2, labels, margin=-1.0, eps=eps)
+    _assert_gradients(gradients(x1, x2, labels, dtype, margin=-1.0, reduction='none', eps=eps), expected, dtype)
+
+
+@pytest.mark.parametrize('dtype', WIDE, ids=str)
+def test_a_large_norm_against_a_small_one(dtype):
+    # The quotient of the squared norms is beyond the range, none of the gradients is.
+    large, small = {ms.float32: (1e17, 1e-15), ms.float64: (1e150, 1e-145)}[dtype]
+    pairs = _at_lengths(large, small, dtype), _at_lengths(small, large, dtype)
+    x1, x2, labels = (np.concatenate(each) for each in zip(*pairs))
+    expected = truth.gradients(x1, x2, labels, margin=-1.0, eps=0)
+    _assert_gradients(gradients(x1, x2, labels, dtype, margin=-1.0, reduction='none', eps=0), expected, dtype)
+
+
+def test_largest_float16():
+    # Its squares are beyond float16, and without the loss scale its gradient would be below.
+    x1 = 65504.0 * np.sign(normal(36, (3, 48)))
+    x2 = np.stack([normal(37, 48, ms.float16), 65504.0 * np.sign(normal(38, 48)), np.full(48, 2.0 ** -24)])
+    labels, upstream = np.array([1, -1, 1]), np.array([1024.0, 1024.0, 2.0 ** -10])
+    expected = truth.gradients(x1, x2, labels, upstream, margin=-1.0)
+    _assert_gradients(gradients(x1, x2, labels, ms.float16, upstream, margin=-1.0, reduction='none'), expected,
+                      ms.float16)
+
+
+@pytest.mark.parametrize('reduction', REDUCTIONS)
+def test_empty_batch_has_an_empty_gradient(reduction):
+    # That the shapes are the logits' own is asked by the helper.
+    empty, labels = np.zeros((0, 3)), np.zeros(0)
+    gradients(empty, empty, labels, reduction=reduction)
+    anchor, _ = gradients(np.ones((1, 3)), empty, labels, reduction=reduction)
+    np.testing.assert_array_equal(anchor, np.zeros((1, 3)))
+
+
+@pytest.mark.parametrize('reduction', REDUCTIONS)
+def test_empty_vectors_have_an_empty_gradient(reduction):
+    gradients(np.zeros((3, 0)), np.zeros((3, 0)), [1, -1, 0], ms.float64, reduction=reduction)
+    gradients(np.zeros((3, 0)), np.zeros((1, 0)), [1, -1, 0], reduction=reduction)

@@ -1,0 +1,343 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Values, gradients and second derivatives against PyTorch's: stored ones everywhere, live ones where torch is."""
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor, nn
+
+from ms_cosine_loss import CosineEmbeddingLoss, cosine_embedding_loss
+from tests import truth
+from tests.goldens import make_pytorch_goldens
+
+GOLDENS = make_pytorch_goldens.load()
+
+# PyTorch holds its constant in a float32; with the same one the two losses are the same function.
+PYTORCH_EPS = float(np.float32(1e-12))
+
+ULP = {ms.float32: 2.0 ** -23, ms.float64: 2.0 ** -52}
+"""The spacing of the numbers from 1 to 2."""
+
+# Each loss is allowed 4 spacings at 1, PyTorch's float64 has about as many, and the sums are of 6 losses at most.
+VALUE_ULPS = 8
+
+# A gradient is the difference of two terms, each of the size that `_gradient_scale` gives and a few roundings deep.
+GRADIENT_ULPS = 16
+
+# The second derivative adds some ten such terms.
+CURVATURE_ULPS = 64
+
+
+@pytest.fixture(scope='module')
+def torch():
+    """PyTorch, for the live half of this file; what it answered once is in the goldens."""
+    return pytest.importorskip('torch')
+
+
+class _Weighted(nn.Cell):
+    """The loss times an upstream weight."""
+
+    def __init__(self, loss):
+        super().__init__()
+        self.loss = loss
+
+    def construct(self, logits_x1, logits_x2, labels, upstream):
+        return self.loss(logits_x1, logits_x2, labels) * upstream
+
+
+class _Squared(nn.Cell):
+    """The squares of the losses; differentiating adds them up, which spares MindSpore's own reductions."""
+
+    def __init__(self, loss):
+        super().__init__()
+        self.loss = loss
+
+    def construct(self, logits_x1, logits_x2, labels):
+        losses = self.loss(logits_x1, logits_x2, labels)
+        return losses * losses
+
+
+class _SlopeAlong(nn.Cell):
+    """The gradient times a direction, element by element; its own gradient is the Hessian times the direction."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.gradient = ms.grad(function, grad_position=(0, 1))
+
+    def construct(self, logits_x1, logits_x2, labels, direction1, direction2):
+        gradient1, gradient2 = self.gradient(logits_x1, logits_x2, labels)
+        return gradient1 * direction1 + gradient2 * direction2
+
+
+def _loss(case, eps=PYTORCH_EPS):
+    return CosineEmbeddingLoss(case['margin'], case['reduction'], eps=eps)
+
+
+def _logits_and_labels(case, dtype):
+    return Tensor(case['x1'], dtype), Tensor(case['x2'], dtype), Tensor(case['labels'], ms.int32)
+
+
+def _value(case, dtype, loss):
+    return loss(*_logits_and_labels(case, dtype)).asnumpy().astype(np.float64)
+
+
+def _gradient_of(function):
+    """Made once and called for all cases of one shape, because a graph belongs to it."""
+    return ms.grad(function, grad_position=(0, 1))
+
+
+def _gradients(case, dtype, gradient):
+    upstream = Tensor(case['upstream'] if case['reduction'] == 'none' else 1.0, dtype)
+    results = gradient(*_logits_and_labels(case, dtype), upstream)
+    return [result.asnumpy().astype(np.float64) for result in results]
+
+
+def _curvatures(case, dtype, curvature):
+    results = curvature(
+        *_logits_and_labels(case, dtype), Tensor(case['direction1'], dtype), Tensor(case['direction2'], dtype))
+    return [result.asnumpy().astype(np.float64) for result in results]
+
+
+def _norms(rows):
+    return np.linalg.norm(np.atleast_2d(rows), axis=1)
+
+
+def _weights(case):
+    """What each pair's loss is multiplied with before it is differentiated."""
+    labels = np.atleast_1d(case['labels'])
+    if case['reduction'] == 'none':
+        return np.abs(np.atleast_1d(case['upstream']))
+    return np.full(labels.shape, 1 / labels.size if case['reduction'] == 'mean' else 1.0)
+
+
+def _gradient_scale(case, x, weights):
+    """The largest gradient a pair with this vector can have: absolute errors follow it, however small the gradient."""
+    return weights / np.sqrt(_norms(case[x]) ** 2 + PYTORCH_EPS)
+
+
+def _assert_gradients_agree(actual, case, answers, ulp):
+    weights = _weights(case)
+    for gradient, name, x in zip(actual, ('gradient1', 'gradient2'), ('x1', 'x2')):
+        assert gradient.shape == answers[name].shape
+        allowed = GRADIENT_ULPS * ulp * _gradient_scale(case, x, weights)
+        assert (_norms(gradient - answers[name]) <= allowed).all()
+
+
+def _assert_curvatures_agree(actual, case, answers, ulp):
+    weights = np.ones(_weights(case).shape) if case['reduction'] == 'none' else _weights(case)
+    scales = [_gradient_scale(case, x, weights) for x in ('x1', 'x2')]
+    along = sum(scale * _norms(case[direction]) for scale, direction in zip(scales, ('direction1', 'direction2')))
+    if case['reduction'] != 'none':
+        along = along.sum()
+    for curvature, name, scale in zip(actual, ('curvature1', 'curvature2'), scales):
+        assert curvature.shape == answers[name].shape
+        allowed = CURVATURE_ULPS * ulp * scale * along * (1 + np.atleast_1d(answers['value']) / weights)
+        assert (_norms(curvature - answers[name]) <= allowed).all()
+
+
+def _assert_values_agree(actual, answers, ulp, pairs=make_pytorch_goldens.ROWS):
+    assert actual.shape == answers['value'].shape
+    # A sum of n losses may carry the error of n.
+    per_pair = 1 if answers['value'].ndim else pairs
+    np.testing.assert_allclose(actual, answers['value'], rtol=0, atol=VALUE_ULPS * ulp * per_pair)
+
+
+@pytest.fixture(params=GOLDENS['cases'].values(), ids=GOLDENS['cases'].keys())
+def golden(request):
+    """Each stored case: its inputs and PyTorch's answers."""
+    return request.param
+
+
+@pytest.mark.parametrize('dtype', [ms.float32, ms.float64], ids=['float32', 'float64'])
+def test_golden_values(mode, implementation, golden, dtype):
+    _assert_values_agree(_value(golden, dtype, _loss(golden)), golden, ULP[dtype])
+
+
+@pytest.mark.parametrize('name', ['zero rows none', 'tiny norms none', 'tiny norms sum'])
+def test_golden_values_with_the_default_eps(mode, implementation, name):
+    # PyTorch's constant is smaller by 4e-9 of itself, and a cosine cannot move by a larger part than eps does.
+    golden = GOLDENS['cases'][name]
+    atol = 4e-9 if golden['value'].ndim else 4e-9 * make_pytorch_goldens.ROWS
+    np.testing.assert_allclose(_value(golden, ms.float64, _loss(golden, 1e-12)), golden['value'], rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize('dtype', [ms.float32, ms.float64], ids=['float32', 'float64'])
+def test_golden_gradients(mode, implementation, golden, dtype):
+    gradient = _gradient_of(_Weighted(_loss(golden)))
+    _assert_gradients_agree(_gradients(golden, dtype, gradient), golden, golden, ULP[dtype])
+
+
+def test_golden_second_derivatives(mode, implementation, golden):
+    curvature = _gradient_of(_SlopeAlong(_Squared(_loss(golden))))
+    _assert_curvatures_agree(_curvatures(golden, ms.float64, curvature), golden, golden, ULP[ms.float64])
+
+
+def test_golden_values_of_the_function_in_a_graph(implementation):
+    # The margin is a constant of the graph here, and a graph may hold a Python float in float32.
+    golden = GOLDENS['cases']['margin 0.3 none']
+
+    @ms.jit
+    def function(logits_x1, logits_x2, labels):
+        return cosine_embedding_loss(logits_x1, logits_x2, labels, 0.3, 'none', eps=PYTORCH_EPS)
+
+    _assert_values_agree(_value(golden, ms.float64, function), golden, ULP[ms.float64])
+
+
+# float64 is PyTorch's to 1e-15. In float32 the 3e-4 is a difference from 1, so that its last digits are rounding.
+@pytest.mark.parametrize(('dtype', 'atol'), [('float32', 1e-7), ('float64', 1e-15)])
+def test_published_example(mode, implementation, dtype, atol):
+    logits_x1 = Tensor([[0.3, 0.8], [0.4, 0.3]], getattr(ms, dtype))
+    logits_x2 = Tensor([[0.4, 1.2], [-0.4, -0.9]], getattr(ms, dtype))
+    value = CosineEmbeddingLoss()(logits_x1, logits_x2, Tensor([1, -1], ms.int32)).asnumpy()
+    assert value.dtype == dtype
+    assert abs(float(value) - GOLDENS['published'][dtype]) <= atol
+
+
+def test_goldens_know_where_they_come_from():
+    assert GOLDENS['seed'] == make_pytorch_goldens.SEED
+    assert GOLDENS['torch'][0].isdigit()
+    assert GOLDENS['cases'].keys() == make_pytorch_goldens.CASES.keys()
+
+
+def test_goldens_are_what_pytorch_answers(torch):
+    rng = np.random.default_rng(GOLDENS['seed'])
+    for name, settings in make_pytorch_goldens.CASES.items():
+        case, golden = make_pytorch_goldens.draw(*settings, rng), GOLDENS['cases'][name]
+        for key, drawn in case.items():
+            assert np.array_equal(drawn, golden[key])
+        # Another version or processor may round differently.
+        answers = make_pytorch_goldens.answer(case)
+        _assert_values_agree(answers['value'], golden, ULP[ms.float64])
+        _assert_gradients_agree([answers['gradient1'], answers['gradient2']], case, golden, ULP[ms.float64])
+        _assert_curvatures_agree([answers['curvature1'], answers['curvature2']], case, golden, ULP[ms.float64])
+    for dtype, value in GOLDENS['published'].items():
+        assert abs(make_pytorch_goldens.published_example(dtype) - value) <= (1e-7 if dtype == 'float32' else 1e-15)
+
+
+@pytest.mark.parametrize(('kind', 'reduction', 'margin'), [
+    ('ordinary', 'none', 0.25), ('zero rows', 'mean', 0.0), ('nearly parallel', 'sum', 0.5)])
+def test_live_values_and_derivatives(torch, mode, implementation, kind, reduction, margin):
+    rows, length = 7, 19
+    loss = CosineEmbeddingLoss(margin, reduction, eps=PYTORCH_EPS)
+    gradient, curvature = _gradient_of(_Weighted(loss)), _gradient_of(_SlopeAlong(_Squared(loss)))
+    for seed in (11, 12, 13):
+        case = make_pytorch_goldens.draw(kind, reduction, margin, np.random.default_rng(seed), rows, length)
+        answers = make_pytorch_goldens.answer(case)
+        for dtype in (ms.float32, ms.float64):
+            _assert_values_agree(_value(case, dtype, loss), answers, ULP[dtype], rows)
+            _assert_gradients_agree(_gradients(case, dtype, gradient), case, answers, ULP[dtype])
+        _assert_curvatures_agree(_curvatures(case, ms.float64, curvature), case, answers, ULP[ms.float64])
+
+
+def _theirs(torch, x1, x2, labels, dtype, **settings):
+    return torch.nn.functional.cosine_embedding_loss(
+        torch.tensor(x1, dtype=getattr(torch, dtype)), torch.tensor(x2, dtype=getattr(torch, dtype)),
+        torch.tensor(labels), **settings)
+
+
+def _their_gradient(torch, x1, x2, labels, dtype):
+    x1 = torch.tensor(x1, dtype=getattr(torch, dtype), requires_grad=True)
+    torch.nn.functional.cosine_embedding_loss(
+        x1, torch.tensor(x2, dtype=getattr(torch, dtype)), torch.tensor(labels), reduction='sum').backward()
+    return x1.grad.double().numpy()
+
+
+def _ours(x1, x2, labels, dtype, **settings):
+    dtype = getattr(ms, dtype)
+    result = CosineEmbeddingLoss(**settings)(Tensor(x1, dtype), Tensor(x2, dtype), Tensor(labels, ms.int32))
+    return result.astype(ms.float32 if dtype == ms.bfloat16 else dtype).asnumpy()
+
+
+def _our_gradient(x1, x2, labels, dtype, upstream=1.0):
+    dtype = getattr(ms, dtype)
+    gradient = ms.grad(_Weighted(CosineEmbeddingLoss(reduction='sum')))(
+        Tensor(x1, dtype), Tensor(x2, dtype), Tensor(labels, ms.int32), Tensor(upstream, dtype))
+    return gradient.astype(ms.float32 if dtype == ms.bfloat16 else dtype).asnumpy().astype(np.float64)
+
+
+def test_pytorch_has_nan_for_a_zero_row_in_float16(torch, mode, implementation):
+    # 1e-12 is 0 in float16.
+    zeros, ones, labels = [[0.0] * 4] * 2, [[1.0] * 4] * 2, [1, -1]
+    assert _theirs(torch, zeros, ones, labels, 'float16', reduction='none').isnan().all()
+    assert np.isnan(_their_gradient(torch, zeros, ones, labels, 'float16')).all()
+
+    assert _ours(zeros, ones, labels, 'float16', reduction='none').tolist() == [1.0, 0.0]
+    # 5e5 by definition, which float16 cannot hold without the weight; two roundings to float16 (1/1024) on the way.
+    gradient = _our_gradient(zeros, ones, labels, 'float16', upstream=2.0 ** -6)
+    np.testing.assert_allclose(gradient, [[-5e5 * 2.0 ** -6] * 4, [5e5 * 2.0 ** -6] * 4], rtol=2e-3)
+
+
+@pytest.mark.parametrize(('dtype', 'norm', 'rtol'), [
+    # The two squared norms are in range and their product is not; float16 from a norm of 16 on. float16 and bfloat16
+    # round the result (and hold 0.6 and 0.8 to half a spacing), float32 and float64 have a few roundings.
+    ('float16', 20.0, 2.0 ** -9), ('bfloat16', 1e10, 2.0 ** -6), ('float32', 1e10, 1e-6), ('float64', 1e80, 2e-15)])
+def test_pytorch_has_wrong_values_and_no_gradient_for_large_vectors(torch, mode, implementation, dtype, norm, rtol):
+    x1, x2, labels = [[norm, 0.0]] * 2, [[0.6 * norm, 0.8 * norm]] * 2, [1, -1]
+    assert _theirs(torch, x1, x2, labels, dtype, reduction='none').tolist() == [1.0, 0.0]
+    assert not _their_gradient(torch, x1, x2, labels, dtype).any()
+
+    np.testing.assert_allclose(_ours(x1, x2, labels, dtype, reduction='none'), [0.4, 0.6], rtol=rtol)
+    # By the first vector the gradient of the cosine is at right angles to it: 0.8 / norm along the second axis.
+    expected = np.array([[0.0, -0.8], [0.0, 0.8]]) / norm
+    np.testing.assert_allclose(_our_gradient(x1, x2, labels, dtype), expected, rtol=rtol, atol=rtol / norm)
+
+
+@pytest.mark.parametrize(('dtype', 'norm'), [('float32', 1e30), ('float64', 1e200)])
+def test_pytorch_has_nan_where_squares_overflow(torch, dtype, norm):
+    # Where the plain implementation ends too, as its documentation says; here so that a change of theirs is seen.
+    x1, x2, labels = [[norm, 0.0]] * 2, [[0.6 * norm, 0.8 * norm]] * 2, [1, -1]
+    assert _theirs(torch, x1, x2, labels, dtype, reduction='none').isnan().all()
+
+
+@pytest.mark.parametrize('dtype', ['float16', 'bfloat16', 'float32'])
+def test_pytorch_has_negative_losses(torch, mode, implementation, dtype):
+    x1 = np.random.default_rng(5).normal(size=(5000, 64)).astype(np.float32)
+    labels = np.ones(5000, np.int64)
+    assert (_theirs(torch, x1, 3 * x1, labels, dtype, reduction='none') < 0).any()
+
+    losses = _ours(x1, 3 * x1, labels, dtype, reduction='none')
+    assert (losses >= 0).all()
+
+
+def test_pytorch_has_no_axis(torch, mode, implementation):
+    rng = np.random.default_rng(6)
+    x1, x2 = rng.normal(size=(2, 3, 5)), rng.normal(size=(2, 3, 5))
+    labels = rng.choice([-1, 1], size=(2, 3))
+    with pytest.raises(RuntimeError, match='multi-target not supported'):
+        _theirs(torch, x1, x2, labels, 'float64', reduction='none')
+
+    losses = _ours(x1, x2, labels, 'float64', reduction='none', axis=-1)
+    np.testing.assert_allclose(losses, truth.pair_losses(x1, x2, labels, axis=-1).astype(np.float64),
+                               rtol=0, atol=4 * ULP[ms.float64])
+
+
+def test_pytorch_lets_an_ignored_row_spoil_the_gradient(torch, mode, implementation):
+    x1, x2, labels = [[np.nan, 1.0], [3.0, 4.0]], [[1.0, 1.0], [5.0, 0.0]], [0, 1]
+    assert _theirs(torch, x1, x2, labels, 'float32', reduction='sum').isfinite()
+    assert np.isnan(_their_gradient(torch, x1, x2, labels, 'float32')[0]).all()
+
+    gradient = _our_gradient(x1, x2, labels, 'float32')
+    assert gradient[0].tolist() == [0.0, 0.0]
+    # -(x2 / |x1||x2|) + cos x1 / |x1|²  =  -(0.2, 0) + 0.6 (0.12, 0.16); 1e-7 is one rounding of the larger term.
+    np.testing.assert_allclose(gradient[1], [-0.128, 0.096], rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize('margin', [5.0, float('nan')])
+def test_pytorch_takes_any_margin(torch, margin):
+    # Its documentation asks for -1 to 1.
+    x = [[1.0, 2.0]]
+    assert _theirs(torch, x, x, [-1], 'float32', margin=margin).item() != pytest.approx(1.0)
+
+    with pytest.raises(ValueError, match="the 'margin' must be in"):
+        CosineEmbeddingLoss(margin)

@@ -1,0 +1,264 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Second derivatives against differences of the definition, and MindSpore's transformations of functions."""
+import math
+
+import mindspore as ms
+import mpmath
+import numpy as np
+import pytest
+
+from ms_cosine_loss import CosineEmbeddingLoss
+from tests import truth
+from tests.st.evaluation import UNIT, WIDE, array, assert_within, normal, rounded, signs, tensor
+
+pytestmark = pytest.mark.usefixtures('mode', 'implementation')
+
+# A second derivative is a sum of half a dozen products that in part cancel, each off by a few units of the dtype; a
+# half one is that of float32 through a gradient that was rounded to half. There is no bfloat16: on CPU MindSpore cannot
+# add up the two gradients that reach a tensor on two ways.
+RELATIVE = {ms.float16: 8 * UNIT[ms.float16], ms.float32: 40 * UNIT[ms.float32], ms.float64: 40 * UNIT[ms.float64]}
+
+
+def _bent(losses):
+    """Something that is done to the loss afterwards and that has first and second derivatives of its own."""
+    return losses + losses * losses * losses
+
+
+def _products(function, x1, x2, vector1, vector2, dtype):
+    """The second derivatives of sum(function(x1, x2)) times the vectors, in the current mode."""
+    first_order = ms.grad(function, (0, 1))
+
+    def along(first, second, direction1, direction2):
+        gradient1, gradient2 = first_order(first, second)
+        # No reduction here: PyNative has second derivatives of its own sums wrong, and a result's sum is implied.
+        return gradient1 * direction1, gradient2 * direction2
+
+    found = ms.grad(along, (0, 1))(*(tensor(each, dtype) for each in (x1, x2, vector1, vector2)))
+    for each, logits in zip(found, (x1, x2)):
+        assert each.dtype == dtype
+        assert each.shape == np.shape(logits)
+    return tuple(array(each) for each in found)
+
+
+def _true_products(x1, x2, labels, vector1, vector2, reduction='none', axis=1, bent=_bent, **settings):
+    shape = np.broadcast_shapes(np.shape(x1), np.shape(x2))
+
+    def total(first, second):
+        losses = truth.pair_losses(np.broadcast_to(first, shape), np.broadcast_to(second, shape), labels, axis=axis,
+                                   **settings)
+        result = truth.reduced(losses, reduction)
+        return mpmath.fsum(bent(result).reshape(-1).tolist()) if reduction == 'none' else bent(result)
+
+    return truth.hessian_vector_products(total, x1, x2, vector1, vector2)
+
+
+def _bent_loss(labels, **settings):
+    loss, targets = CosineEmbeddingLoss(**settings), tensor(labels, ms.int32)
+
+    def function(first, second):
+        return _bent(loss(first, second, targets))
+
+    return function
+
+
+def _assert_close(actual, expected, dtype):
+    for each, truly in zip(actual, expected):
+        assert np.linalg.norm(truly) > 0
+        assert_within(each, truly, RELATIVE[dtype] * np.linalg.norm(truly))
+
+
+@pytest.mark.parametrize(('reduction', 'dtype'), [
+    ('none', ms.float16), ('none', ms.float32), ('none', ms.float64), ('sum', ms.float64), ('mean', ms.float32),
+    ('mean', ms.float64),
+], ids=str)
+def test_products(reduction, dtype):
+    x1, x2, labels = normal(1, (4, 5), dtype), normal(2, (4, 5), dtype), signs(3, 4)
+    vectors = normal(4, (4, 5), dtype), normal(5, (4, 5), dtype)
+    settings = {'reduction': reduction, 'margin': -0.9}
+    expected = _true_products(x1, x2, labels, *vectors, **settings)
+    _assert_close(_products(_bent_loss(labels, **settings), x1, x2, *vectors, dtype), expected, dtype)
+
+
+@pytest.mark.parametrize(('shape1', 'shape2', 'axis'), [
+    ((1, 4), (3, 4), 1),
+    ((3, 4), (1, 4), 1),
+    ((2, 1, 3), (1, 2, 3), -1),
+    ((2, 3, 2), (2, 3, 2), 1),
+    ((4, 1), (4, 3), 0),
+    ((1, 66), (1, 66), 1),
+    ((1, 67), (1, 67), 1),
+], ids=str)
+def test_layouts(shape1, shape2, axis):
+    x1, x2, vectors = normal(6, shape1), normal(7, shape2), (normal(8, shape1), normal(9, shape2))
+    shape = list(np.broadcast_shapes(shape1, shape2))
+    del shape[axis]
+    labels = signs(10, tuple(shape))
+    expected = _true_products(x1, x2, labels, *vectors, 'mean', axis, margin=-1.0)
+    found = _products(_bent_loss(labels, reduction='mean', axis=axis, margin=-1.0), x1, x2, *vectors, ms.float64)
+    _assert_close(found, expected, ms.float64)
+
+
+@pytest.mark.parametrize('dtype', WIDE, ids=str)
+@pytest.mark.parametrize('eps', [0, 1e-12])
+def test_equal_norms_and_parallel_pairs(eps, dtype):
+    # Where a rule for a tie or a clipped value would show: equal norms, equal vectors, a multiple, nearly equal ones.
+    # The last pair is as far apart as two neighbouring numbers.
+    row = normal(11, 5, dtype)
+    x1 = np.tile(row, (5, 1))
+    x2 = np.stack([-row[::-1], row, 2 * row, rounded(row + 1e-3 * normal(12, 5), dtype),
+                   rounded(row * (1 + UNIT[dtype] * np.array([1, 0, 0, -1, 2])), dtype)])
+    labels, vectors = np.ones(5), (normal(13, (5, 5), dtype), normal(14, (5, 5), dtype))
+    expected = _true_products(x1, x2, labels, *vectors, eps=eps)
+    _assert_close(_products(_bent_loss(labels, reduction='none', eps=eps), x1, x2, *vectors, dtype), expected, dtype)
+
+
+@pytest.mark.parametrize('dtype', WIDE, ids=str)
+def test_short_and_zero_rows(dtype):
+    # Where eps is as large as the squared norm, a second derivative taken with another eps is another number.
+    x1, x2 = normal(35, (4, 3)), normal(36, (4, 3))
+    x1[2], x2[3] = 0, 0
+    vectors = normal(37, (4, 3), dtype), normal(38, (4, 3), dtype)
+    for length, eps in ((1e-6, 1e-12), (0.1, 0.02)):
+        first, second = rounded(length * x1, dtype), rounded(length * x2, dtype)
+        expected = _true_products(first, second, np.ones(4), *vectors, eps=eps)
+        found = _products(_bent_loss(np.ones(4), reduction='none', eps=eps), first, second, *vectors, dtype)
+        _assert_close(found, expected, dtype)
+
+
+@pytest.mark.parametrize('dtype', [ms.float64], ids=str)
+def test_one_loss_knows_nothing_of_another(dtype):
+    # The settings are constants of what MindSpore records and keeps; none may be taken for a neighbouring one.
+    x1, x2 = normal(39, (4, 4), dtype), normal(40, (4, 4), dtype)
+    labels, vectors = np.array([1, -1, 1, -1]), (normal(41, (4, 4), dtype), normal(42, (4, 4), dtype))
+    for eps, margin in ((1e-12, -0.9), (1e-6, -0.9), (0.5, -0.9)):
+        expected = _true_products(x1, x2, labels, *vectors, eps=eps, margin=margin)
+        found = _products(_bent_loss(labels, reduction='none', eps=eps, margin=margin), x1, x2, *vectors, dtype)
+        _assert_close(found, expected, dtype)
+
+
+def test_closed_hinges_and_ignored_rows_have_none():
+    x1, x2 = normal(15, (6, 4)), normal(16, (6, 4))
+    x2[1] = -x1[1]
+    x1[2], x2[3, 1], x1[4, 0] = math.nan, math.inf, -math.inf
+    labels, kept = np.array([1, -1, 0, 2, -3, -1]), [0, 5]
+    vectors = normal(17, (6, 4)), normal(18, (6, 4))
+    found = _products(_bent_loss(labels, reduction='sum', margin=-0.9), x1, x2, *vectors, ms.float64)
+    for each in found:
+        assert (each[1:5] == 0).all()
+    expected = _true_products(x1[kept], x2[kept], labels[kept], *(vector[kept] for vector in vectors), 'sum',
+                              margin=-0.9)
+    _assert_close([each[kept] for each in found], expected, ms.float64)
+
+
+def test_ignored_pairs_of_broadcast_logits_add_nothing():
+    x1, x2, labels = normal(19, (1, 3)), normal(20, (4, 3)), np.array([1, 0, -1, 2])
+    x2[1], x2[3] = math.nan, math.inf
+    vectors = normal(21, (1, 3)), normal(22, (4, 3))
+    found = _products(_bent_loss(labels, margin=-1.0), x1, x2, *vectors, ms.float64)
+    assert (found[1][[1, 3]] == 0).all()
+    clean = np.where(np.isfinite(x2), x2, 1.0)
+    _assert_close(found, _true_products(x1, clean, labels, *vectors, 'mean', margin=-1.0), ms.float64)
+
+
+def test_gradient_penalty():
+    # The gradient's own squares, differentiated: twice the second derivatives times the gradient.
+    x1, x2, labels = normal(23, (3, 4)), normal(24, (3, 4)), np.array([1, -1, 1])
+    loss, targets = CosineEmbeddingLoss(margin=-1.0, reduction='sum'), tensor(labels, ms.int32)
+    gradient = ms.grad(loss, (0, 1))
+
+    def penalty(first, second):
+        gradient1, gradient2 = gradient(first, second, targets)
+        return gradient1 * gradient1, gradient2 * gradient2
+
+    found = ms.grad(penalty, (0, 1))(tensor(x1, ms.float64), tensor(x2, ms.float64))
+    vectors = (2 * each for each in truth.gradients(x1, x2, labels, margin=-1.0))
+    expected = _true_products(x1, x2, labels, *vectors, 'sum', bent=lambda losses: losses, margin=-1.0)
+    _assert_close([array(each) for each in found], expected, ms.float64)
+
+
+def _pairs(dtype=ms.float32):
+    x1, x2, labels = normal(25, (4, 3), dtype), normal(26, (4, 3), dtype), np.array([1, -1, -1, 1])
+    return x1, x2, labels, (tensor(x1, dtype), tensor(x2, dtype), tensor(labels, ms.int32))
+
+
+@pytest.mark.parametrize('dtype', WIDE, ids=str)
+def test_jvp(dtype):
+    x1, x2, labels, inputs = _pairs(dtype)
+    vectors = normal(27, (4, 3), dtype), normal(28, (4, 3), dtype)
+    loss = CosineEmbeddingLoss(reduction='none', margin=-1.0)
+
+    def function(first, second):
+        return loss(first, second, inputs[2])
+
+    losses, found = ms.jvp(function, inputs[:2], tuple(tensor(vector, dtype) for vector in vectors))
+    true_gradients = truth.gradients(x1, x2, labels, margin=-1.0)
+    expected = sum((gradient * vector).sum(1) for gradient, vector in zip(true_gradients, vectors))
+    # 4 units for each loss; each directional derivative is a sum of 6 products of numbers not above 2 or so.
+    assert_within(array(losses), truth.pair_losses(x1, x2, labels, margin=-1.0), 4 * UNIT[dtype])
+    assert_within(array(found), expected, 40 * UNIT[dtype])
+
+
+@pytest.mark.parametrize('dtype', WIDE, ids=str)
+def test_vjp(dtype):
+    x1, x2, labels, inputs = _pairs(dtype)
+    weights = np.array([1.0, -2.0, 0.5, 0.0])
+    loss = CosineEmbeddingLoss(reduction='none', margin=-1.0)
+
+    def function(first, second):
+        return loss(first, second, inputs[2])
+
+    losses, pull_back = ms.vjp(function, *inputs[:2])
+    found = pull_back(tensor(weights, dtype))
+    assert_within(array(losses), truth.pair_losses(x1, x2, labels, margin=-1.0), 4 * UNIT[dtype])
+    _assert_close([array(each) for each in found], truth.gradients(x1, x2, labels, weights, margin=-1.0), dtype)
+
+
+@pytest.mark.parametrize('reduction', ['none', 'mean'])
+def test_vmap_and_vmap_of_grad(reduction):
+    x1, x2, labels = normal(29, (3, 4, 5)), normal(30, (4, 3, 5)), signs(31, (3, 4))
+    labels[1, 2] = 0
+    inputs = tensor(x1, ms.float64), tensor(x2, ms.float64), tensor(labels, ms.int32)
+    loss = CosineEmbeddingLoss(reduction=reduction, margin=-1.0)
+    # The second logits are mapped over another axis than the first.
+    x2 = x2.swapaxes(0, 1)
+    losses = array(ms.vmap(loss, in_axes=(0, 1, 0))(*inputs))
+    expected = truth.pair_losses(x1, x2, labels, margin=-1.0, axis=2)
+    expected = np.array([truth.reduced(each, reduction) for each in expected])
+    assert_within(losses, expected, 4 * UNIT[ms.float64])
+
+    found = ms.vmap(ms.grad(loss, (0, 1)), in_axes=(0, 1, 0))(*inputs)
+    share = np.full((3, 4), 0.25 if reduction == 'mean' else 1.0)
+    _assert_close([array(each) for each in found], truth.gradients(x1, x2, labels, share, margin=-1.0, axis=2),
+                  ms.float64)
+
+
+def test_vmap_over_one_side_only():
+    # One batch against several others.
+    x1, x2, labels = normal(32, (4, 5)), normal(33, (3, 4, 5)), signs(34, 4)
+    loss = CosineEmbeddingLoss(reduction='none', margin=-1.0)
+    found = ms.vmap(loss, in_axes=(None, 0, None))(tensor(x1, ms.float64), tensor(x2, ms.float64),
+                                                   tensor(labels, ms.int32))
+    expected = np.array([truth.pair_losses(x1, each, labels, margin=-1.0) for each in x2])
+    assert_within(array(found), expected, 4 * UNIT[ms.float64])
+
+
+def test_jacrev():
+    # float32, because MindSpore cannot join the types of its own float32 unit vectors and a float64 loss.
+    x1, x2, labels, inputs = _pairs()
+    found = ms.jacrev(CosineEmbeddingLoss(reduction='none', margin=-1.0), (0, 1))(*inputs)
+    for each, truly in zip(found, truth.gradients(x1, x2, labels, margin=-1.0)):
+        expected = np.zeros((4, 4, 3))
+        expected[np.arange(4), np.arange(4)] = truly
+        _assert_close([array(each)], [expected], ms.float32)

@@ -1,0 +1,303 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Every rule of the arguments by itself, at its boundaries, without running anything on a device."""
+import math
+
+import mindspore as ms
+import numpy as np
+import pytest
+
+from ms_cosine_loss import _checks
+from ms_cosine_loss._checks import check_inputs, check_settings, check_tensors
+
+GOOD = {'margin': 0.0, 'reduction': 'mean', 'axis': 1, 'eps': 1e-12}
+
+JUST_ABOVE_1 = math.nextafter(1.0, 2.0)
+
+LABELS_LIST = '[Int8, Int16, Int32, Int64, Float16, BFloat16, Float32, Float64]'
+LOGITS_LIST = '[Float16, BFloat16, Float32, Float64]'
+
+ALL_DTYPES = (ms.bool_, ms.int8, ms.int16, ms.int32, ms.int64, ms.uint8, ms.uint16, ms.uint32, ms.uint64,
+              ms.float16, ms.bfloat16, ms.float32, ms.float64, ms.complex64, ms.complex128)
+LOGITS_DTYPES = (ms.float16, ms.bfloat16, ms.float32, ms.float64)
+LABELS_DTYPES = (ms.int8, ms.int16, ms.int32, ms.int64, *LOGITS_DTYPES)
+
+
+def _settings(**changes):
+    return check_settings(*{**GOOD, **changes}.values())
+
+
+def _shapes(shape1, shape2, labels_shape, axis=1):
+    return check_inputs(shape1, shape2, labels_shape, ms.float32, ms.float32, ms.int32, axis)
+
+
+def _dtypes(dtype1, dtype2, labels_dtype):
+    return check_inputs((4, 3), (4, 3), (4,), dtype1, dtype2, labels_dtype, 1)
+
+
+def _assert_refused(error, text, check, *args, **kwargs):
+    with pytest.raises(error) as raised:
+        check(*args, **kwargs)
+    assert raised.type is error
+    assert str(raised.value) == f"For 'CosineEmbeddingLoss', {text}"
+
+
+@pytest.mark.parametrize('margin', [0.0, -0.0, 1.0, -1.0, 1, -1, 0, 0.3, 5e-324, np.float64(0.3), np.float32(-1),
+                                    np.float16(1), np.int64(-1), np.int8(1)], ids=repr)
+def test_margin_in_range_is_taken(margin):
+    assert _settings(margin=margin) is None
+
+
+@pytest.mark.parametrize('margin', [JUST_ABOVE_1, -JUST_ABOVE_1, 2, -2, math.inf, -math.inf, math.nan,
+                                    np.float32(1.5), np.float64('nan'), np.int64(2)], ids=repr)
+def test_margin_out_of_range_is_refused(margin):
+    _assert_refused(ValueError, f"the 'margin' must be in [-1, 1], but got {margin}.", _settings, margin=margin)
+
+
+@pytest.mark.parametrize(('margin', 'name'), [
+    (True, 'bool'), (False, 'bool'), (np.bool_(True), 'bool_'), ('0.5', 'str'), (None, 'NoneType'), (0j, 'complex'),
+    ([0.5], 'list'), (np.array(0.5), 'ndarray'), (ms.float32, 'Float')], ids=lambda value: repr(value))
+def test_margin_of_another_type_is_refused(margin, name):
+    _assert_refused(TypeError, f"the 'margin' must be a real number, but got {name}.", _settings, margin=margin)
+
+
+@pytest.mark.parametrize('eps', [0, 0.0, -0.0, 1, 1e-12, 5e-324, 1e308, np.float32(1e-8), np.int32(0)], ids=repr)
+def test_eps_not_negative_is_taken(eps):
+    assert _settings(eps=eps) is None
+
+
+@pytest.mark.parametrize('eps', [-5e-324, -1e-12, -1, math.nan, math.inf, -math.inf, np.float32(-1)], ids=repr)
+def test_eps_negative_or_not_finite_is_refused(eps):
+    _assert_refused(ValueError, f"the 'eps' must be finite and not negative, but got {eps}.", _settings, eps=eps)
+
+
+@pytest.mark.parametrize(('eps', 'name'), [
+    (True, 'bool'), (False, 'bool'), ('1e-12', 'str'), (None, 'NoneType'), (1j, 'complex'), ((), 'tuple')], ids=repr)
+def test_eps_of_another_type_is_refused(eps, name):
+    _assert_refused(TypeError, f"the 'eps' must be a real number, but got {name}.", _settings, eps=eps)
+
+
+@pytest.mark.parametrize('axis', [0, 1, -1, 7, -7], ids=repr)
+def test_any_int_axis_is_taken_until_the_rank_is_known(axis):
+    assert _settings(axis=axis) is None
+
+
+@pytest.mark.parametrize(('axis', 'name'), [
+    (True, 'bool'), (False, 'bool'), (1.0, 'float'), ('1', 'str'), (None, 'NoneType'), ((1,), 'tuple')], ids=repr)
+def test_axis_of_another_type_is_refused(axis, name):
+    _assert_refused(TypeError, f"the 'axis' must be an int, but got {name}.", _settings, axis=axis)
+
+
+@pytest.mark.parametrize('reduction', ['none', 'mean', 'sum'])
+def test_reduction_of_the_three_is_taken(reduction):
+    assert _settings(reduction=reduction) is None
+
+
+@pytest.mark.parametrize('reduction', ['', 'Mean', 'SUM', ' mean', 'batchmean', 'None'])
+def test_reduction_of_another_name_is_refused(reduction):
+    _assert_refused(ValueError, "the 'reduction' must be one of 'none', 'mean' or 'sum', "
+                                f"but got '{reduction}'.", _settings, reduction=reduction)
+
+
+@pytest.mark.parametrize('reduction', [True, False, None], ids=repr)
+def test_reduction_from_pytorchs_old_arguments_is_explained(reduction):
+    _assert_refused(ValueError, f"the 'reduction' must be one of 'none', 'mean' or 'sum', but got {reduction}. "
+                                "PyTorch's 'size_average' and 'reduce' were taken over by 'reduction'.",
+                    _settings, reduction=reduction)
+
+
+@pytest.mark.parametrize(('reduction', 'shown'), [(3, '3'), (0, '0'), (1.0, '1.0'), (('mean',), "('mean',)"),
+                                                  (b'mean', "b'mean'")], ids=repr)
+def test_reduction_of_another_type_is_refused(reduction, shown):
+    _assert_refused(TypeError, f"the 'reduction' must be one of 'none', 'mean' or 'sum', but got {shown}.",
+                    _settings, reduction=reduction)
+
+
+def test_type_is_asked_before_the_range():
+    _assert_refused(TypeError, "the 'eps' must be a real number, but got str.", _settings, margin=7, eps='')
+
+
+@pytest.mark.parametrize(('position', 'name'), [(0, 'logits_x1'), (1, 'logits_x2'), (2, 'labels')])
+@pytest.mark.parametrize(('value', 'type_name'), [([], 'list'), (1.5, 'float'), (None, 'NoneType'),
+                                                  (np.ones(3), 'ndarray')], ids=['list', 'float', 'None', 'ndarray'])
+def test_what_is_not_a_tensor_is_named(position, name, value, type_name):
+    # The values beside it are no Tensors either, but said to be: the answer alone decides.
+    answers = [index != position for index in range(3)]
+    _assert_refused(TypeError, f"the '{name}' must be a Tensor, but got {type_name}.",
+                    check_tensors, *answers, value, value, value)
+
+
+def test_three_tensors_are_taken():
+    assert check_tensors(True, True, True, None, None, None) is None
+
+
+def test_first_of_several_non_tensors_is_named():
+    _assert_refused(TypeError, "the 'logits_x2' must be a Tensor, but got int.",
+                    check_tensors, True, False, False, None, 1, 'labels')
+
+
+@pytest.mark.parametrize('labels_dtype', LABELS_DTYPES, ids=str)
+@pytest.mark.parametrize('logits_dtype', LOGITS_DTYPES, ids=str)
+def test_dtypes_of_the_table_are_taken(logits_dtype, labels_dtype):
+    assert _dtypes(logits_dtype, logits_dtype, labels_dtype) == 1
+
+
+@pytest.mark.parametrize('dtype', [dtype for dtype in ALL_DTYPES if dtype not in LOGITS_DTYPES], ids=str)
+def test_other_dtypes_of_the_logits_are_refused(dtype):
+    text = f"must have a dtype in {LOGITS_LIST}, but got {dtype}."
+    _assert_refused(TypeError, f"the 'logits_x1' {text}", _dtypes, dtype, ms.float32, ms.int32)
+    _assert_refused(TypeError, f"the 'logits_x2' {text}", _dtypes, ms.float32, dtype, ms.int32)
+
+
+@pytest.mark.parametrize('dtype', [dtype for dtype in ALL_DTYPES if dtype not in LABELS_DTYPES], ids=str)
+def test_other_dtypes_of_the_labels_are_refused(dtype):
+    _assert_refused(TypeError, f"the 'labels' must have a dtype in {LABELS_LIST}, but got {dtype}.",
+                    _dtypes, ms.float32, ms.float32, dtype)
+
+
+@pytest.mark.parametrize('dtype1', LOGITS_DTYPES, ids=str)
+@pytest.mark.parametrize('dtype2', LOGITS_DTYPES, ids=str)
+def test_logits_of_two_dtypes_are_refused(dtype1, dtype2):
+    if dtype1 == dtype2:
+        assert _dtypes(dtype1, dtype2, ms.int32) == 1
+    else:
+        _assert_refused(TypeError, "the 'logits_x1' and 'logits_x2' must have the same dtype, "
+                                   f"but got {dtype1} and {dtype2}.", _dtypes, dtype1, dtype2, ms.int32)
+
+
+@pytest.mark.parametrize(('shape', 'labels_shape', 'axis', 'counted'), [
+    ((4, 3), (4,), 1, 1), ((4, 3), (4,), -1, 1), ((4, 3), (3,), 0, 0), ((4, 3), (3,), -2, 0),
+    ((3,), (), 0, 0), ((3,), (), -1, 0), ((3,), (), 1, 0),
+    ((2, 3, 5), (2, 5), 1, 1), ((2, 3, 5), (2, 3), -1, 2), ((2, 3, 5), (2, 3), 2, 2), ((2, 3, 5), (3, 5), -3, 0),
+    ((2, 3, 5, 7), (2, 5, 7), 1, 1), ((2, 3, 5, 7), (2, 3, 7), -2, 2),
+    ((0, 3), (0,), 1, 1), ((4, 0), (4,), 1, 1), ((1, 1), (1,), 1, 1), ((0,), (), 0, 0)])
+def test_fitting_shapes_give_the_axis_from_the_front(shape, labels_shape, axis, counted):
+    assert _shapes(shape, shape, labels_shape, axis) == counted
+
+
+@pytest.mark.parametrize(('shape1', 'shape2', 'labels_shape', 'axis'), [
+    ((1, 3), (4, 3), (4,), 1), ((4, 3), (1, 3), (4,), 1), ((1, 3), (0, 3), (0,), 1), ((1, 3), (1, 3), (1,), 1),
+    ((2, 1, 5), (1, 3, 5), (2, 3), 2), ((1, 3, 1), (2, 3, 5), (2, 5), 1), ((3, 1), (3, 7), (7,), 0)])
+def test_axes_of_length_1_broadcast(shape1, shape2, labels_shape, axis):
+    assert _shapes(shape1, shape2, labels_shape, axis) == axis
+
+
+@pytest.mark.parametrize(('rank', 'axis'), [(2, 2), (2, -3), (3, 3), (3, -4), (1, 2), (1, -2), (4, 100)])
+def test_axis_outside_the_rank_is_refused(rank, axis):
+    shape = (3,) * rank
+    _assert_refused(ValueError, f"the 'axis' must be in [-{rank}, {rank - 1}] for logits of rank {rank}, "
+                                f"but got {axis}.", _shapes, shape, shape, shape[1:], axis)
+
+
+@pytest.mark.parametrize('axis', [0, 1, -1])
+def test_logits_without_an_axis_are_refused(axis):
+    _assert_refused(ValueError, "the 'logits_x1' and 'logits_x2' must have at least 1 dimension, but got shape ().",
+                    _shapes, (), (), (), axis)
+
+
+@pytest.mark.parametrize(('shape1', 'shape2'), [((4, 3), (3,)), ((3,), (4, 3)), ((4, 3), (1, 4, 3)), ((), (3,))])
+def test_logits_of_two_ranks_are_refused(shape1, shape2):
+    _assert_refused(ValueError, "the 'logits_x1' and 'logits_x2' must have the same rank, "
+                                f"but got shapes {shape1} and {shape2}.", _shapes, shape1, shape2, (4,))
+
+
+@pytest.mark.parametrize(('shape1', 'shape2', 'axis', 'counted'), [
+    ((4, 3), (4, 2), 1, 1), ((4, 3), (4, 1), -1, 1), ((4, 1), (4, 3), 1, 1), ((4, 0), (4, 3), 1, 1),
+    ((3,), (2,), 0, 0), ((2, 3, 5), (2, 3, 1), -1, 2), ((1, 3), (4, 3), 0, 0)])
+def test_vectors_of_two_lengths_are_refused(shape1, shape2, axis, counted):
+    _assert_refused(ValueError, f"the 'logits_x1' and 'logits_x2' must have the same length along axis {counted}, "
+                                f"but got shapes {shape1} and {shape2}.", _shapes, shape1, shape2, (4,), axis)
+
+
+@pytest.mark.parametrize(('shape1', 'shape2', 'axis', 'counted'), [
+    ((4, 3), (2, 3), 1, 1), ((0, 3), (4, 3), 1, 1), ((2, 3, 5), (2, 3, 4), -2, 1), ((2, 3, 5), (2, 2, 5), 2, 2)])
+def test_batches_that_do_not_broadcast_are_refused(shape1, shape2, axis, counted):
+    _assert_refused(ValueError, "the 'logits_x1' and 'logits_x2' must have shapes that broadcast outside "
+                                f"axis {counted}, but got {shape1} and {shape2}.",
+                    _shapes, shape1, shape2, (4,), axis)
+
+
+@pytest.mark.parametrize(('shape1', 'shape2', 'labels_shape', 'axis', 'expected'), [
+    ((16, 3), (16, 3), (16, 1), 1, '(16,)'), ((16, 3), (16, 3), (1, 16), 1, '(16,)'),
+    ((16, 3), (16, 3), (), 1, '(16,)'), ((16, 3), (16, 3), (1,), 1, '(16,)'), ((16, 3), (16, 3), (3,), 1, '(16,)'),
+    ((16, 3), (16, 3), (16, 3), 1, '(16,)'), ((16, 3), (16, 3), (0,), 1, '(16,)'),
+    ((3,), (3,), (1,), 0, '()'), ((3,), (3,), (3,), 0, '()'), ((0, 3), (0, 3), (1,), 1, '(0,)'),
+    ((1, 3), (4, 3), (1,), 1, '(4,)'), ((4, 3), (1, 3), (1,), 1, '(4,)'), ((1, 3), (0, 3), (1,), 1, '(0,)'),
+    ((2, 3, 5), (2, 3, 5), (2, 3), 1, '(2, 5)'), ((2, 3, 5), (2, 3, 5), (2, 5), -1, '(2, 3)'),
+    ((2, 3, 5), (2, 3, 5), (2, 1), -1, '(2, 3)'), ((2, 1, 5), (1, 3, 5), (1, 3), 2, '(2, 3)')])
+def test_labels_of_another_shape_are_refused(shape1, shape2, labels_shape, axis, expected):
+    _assert_refused(ValueError, f"the 'labels' must have shape {expected}, but got {labels_shape}.",
+                    _shapes, shape1, shape2, labels_shape, axis)
+
+
+# A length is open as None or -1, a rank as None or (-2,), whichever MindSpore hands over.
+@pytest.mark.parametrize('unknown', [None, -1], ids=repr)
+def test_open_lengths_are_taken_to_fit(unknown):
+    u = unknown
+    assert _shapes((u, 3), (u, 3), (u,)) == 1
+    assert _shapes((u, 3), (4, 3), (4,)) == 1
+    assert _shapes((u, 3), (1, 3), (7,)) == 1
+    assert _shapes((4, 3), (4, 3), (u,)) == 1
+    assert _shapes((4, u), (4, 3), (4,)) == 1
+    assert _shapes((u, u), (u, u), (u,), -1) == 1
+    assert _shapes((u, u, u), (u, u, u), (u, u), 0) == 0
+    assert _shapes((u,), (3,), ()) == 0
+    # One anchor against a batch of open length: the labels may have any length.
+    assert _shapes((1, 3), (u, 3), (9,)) == 1
+
+
+@pytest.mark.parametrize('unknown', [None, -1], ids=repr)
+def test_what_open_lengths_leave_known_is_checked(unknown):
+    u = unknown
+    _assert_refused(ValueError, "the 'labels' must have shape (-1,), but got (-1, 1).",
+                    _shapes, (u, 3), (u, 3), (u, 1))
+    _assert_refused(ValueError, "the 'labels' must have shape (-1,), but got ().", _shapes, (u, 3), (u, 3), ())
+    _assert_refused(ValueError, "the 'labels' must have shape (4,), but got (1,).", _shapes, (4, u), (4, u), (1,))
+    _assert_refused(ValueError, "the 'labels' must have shape (4,), but got (1,).", _shapes, (u, 3), (4, 3), (1,))
+    _assert_refused(ValueError, "the 'labels' must have shape (4,), but got (1,).", _shapes, (4, 3), (u, 3), (1,))
+    _assert_refused(ValueError, "the 'logits_x1' and 'logits_x2' must have the same length along axis 1, "
+                                f"but got shapes {(u, 3)} and {(u, 2)}.", _shapes, (u, 3), (u, 2), (u,))
+    _assert_refused(ValueError, "the 'logits_x1' and 'logits_x2' must have shapes that broadcast outside axis 1, "
+                                f"but got {(4, u)} and {(2, u)}.", _shapes, (4, u), (2, u), (4,))
+    _assert_refused(ValueError, "the 'logits_x1' and 'logits_x2' must have the same rank, "
+                                f"but got shapes {(u, 3)} and {(u,)}.", _shapes, (u, 3), (u,), (u,))
+    _assert_refused(ValueError, "the 'axis' must be in [-2, 1] for logits of rank 2, but got 2.",
+                    _shapes, (u, 3), (u, 3), (u,), 2)
+
+
+@pytest.mark.parametrize('unknown', [None, (-2,)], ids=repr)
+def test_an_open_rank_is_taken_to_fit(unknown):
+    # With no rank at all the axis cannot be counted from the front.
+    assert _shapes(unknown, unknown, unknown, -1) == -1
+    assert _shapes(unknown, unknown, (4,), 1) == 1
+    # One rank is enough to count it.
+    assert _shapes(unknown, (4, 3), (4,), -1) == 1
+    assert _shapes((4, 3), unknown, (4,), -2) == 0
+    assert _shapes((4, 3), (4, 3), unknown, -1) == 1
+
+
+@pytest.mark.parametrize('unknown', [None, (-2,)], ids=repr)
+def test_what_an_open_rank_leaves_known_is_checked(unknown):
+    text = "the 'axis' must be in [-2, 1] for logits of rank 2, but got 5."
+    _assert_refused(ValueError, text, _shapes, unknown, (4, 3), (4,), 5)
+    _assert_refused(ValueError, text, _shapes, (4, 3), unknown, (4,), 5)
+    _assert_refused(ValueError, text, _shapes, (4, 3), (4, 3), unknown, 5)
+    _assert_refused(TypeError, f"the 'labels' must have a dtype in {LABELS_LIST}, but got Bool.",
+                    check_inputs, unknown, unknown, unknown, ms.float32, ms.float32, ms.bool_, 1)
+
+
+def test_the_lists_are_the_documented_ones():
+    assert set(_checks.LOGITS_DTYPES) == set(LOGITS_DTYPES)
+    assert set(_checks.LABELS_DTYPES) == set(LABELS_DTYPES)
+    assert set(_checks.REDUCTIONS) == {'none', 'mean', 'sum'}
