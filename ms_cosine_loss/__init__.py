@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """The cosine embedding loss for MindSpore."""
-from ms_cosine_loss.loss import CosineEmbeddingLoss, cosine_embedding_loss
+from ms_cosine_loss._loss import CosineEmbeddingLoss, cosine_embedding_loss
 
 __version__ = '0.1.0'
 

@@ -37,7 +37,7 @@ class _ReducedLosses(nn.Cell):
             return ops.reshape(losses, shape)
         losses = mint.sum(losses)
         if divisor > 1:
-            losses = losses / constant(divisor, cosine.dtype)
+            losses = losses / divisor
         return losses
 
     def bprop(self, cosine, labels, margin, divisor, shape, out, dout):
@@ -45,7 +45,7 @@ class _ReducedLosses(nn.Cell):
         if divisor == 0:
             dout = ops.reshape(dout, labels.shape)
         if divisor > 1:
-            dout = dout / constant(divisor, cosine.dtype)
+            dout = dout / divisor
         dlosses = dout + zeros
         # A hinge at -1 is never closed, though rounding may put a cosine below it.
         threshold = constant(margin if margin > -1 else -2, cosine.dtype)

@@ -106,14 +106,18 @@ class _RowProducts(nn.Cell):
         dproduct, dsquare1, dsquare2 = dout
         # Tiled by hand: an operator that broadcasts (N, 1) against (N, D) is several times slower on CPU.
         multiples = (1,) * axis + (x1.shape[axis],) + (1,) * (x1.ndim - axis - 1)
-        keep = _tile(ops.equal(ops.abs(labels), SIMILAR), multiples)
-        zeros = _tile(_zeros(labels.shape, wide1.dtype), multiples)
-        dproduct = _tile(dproduct, multiples)
-        dsquare1 = _tile(2 * dsquare1, multiples)
-        dsquare2 = _tile(2 * dsquare2, multiples)
-        # Selected at the end, because a factor of 0 does not remove a NaN.
-        dx1 = ops.select(keep, dproduct * wide2 + dsquare1 * wide1, zeros)
-        dx2 = ops.select(keep, dproduct * wide1 + dsquare2 * wide2, zeros)
+        # Selected on both sides of the product, because a factor of 0 does not remove a NaN.
+        keep = ops.equal(ops.abs(labels), SIMILAR)
+        zeros = _zeros(labels.shape, wide1.dtype)
+        dproduct = _tile(ops.select(keep, dproduct, zeros), multiples)
+        dsquare1 = _tile(ops.select(keep, 2 * dsquare1, zeros), multiples)
+        dsquare2 = _tile(ops.select(keep, 2 * dsquare2, zeros), multiples)
+        keep = _tile(keep, multiples)
+        zeros = _tile(zeros, multiples)
+        wide1 = ops.select(keep, wide1, zeros)
+        wide2 = ops.select(keep, wide2, zeros)
+        dx1 = dproduct * wide2 + dsquare1 * wide1
+        dx2 = dproduct * wide1 + dsquare2 * wide2
         return ops.cast(dx1, x1.dtype), ops.cast(dx2, x2.dtype), _zeros(labels.shape, labels.dtype), 0
 
 
@@ -121,16 +125,15 @@ class _Expand(nn.Cell):
     """Repeats the axes of length 1 so that x has the given shape."""
 
     def construct(self, x, shape):
-        return ops.broadcast_to(x, shape)
+        # Widened first, because there is no bfloat16 kernel for this in a graph on CPU.
+        return ops.broadcast_to(ops.cast(x, wide(x.dtype)), shape)
 
     def bprop(self, x, shape, out, dout):
         repeated = ()
         for axis in range(x.ndim):
             if x.shape[axis] != shape[axis]:
                 repeated = repeated + (axis,)
-        # Half gradients are summed wide and rounded once.
-        dx = mint.sum(ops.cast(dout, wide(dout.dtype)), repeated, True)
-        return ops.cast(dx, x.dtype), ()
+        return ops.cast(mint.sum(dout, repeated, True), x.dtype), ()
 
 
 _row_products = _RowProducts()
@@ -179,6 +182,9 @@ def cosines(logits_x1, logits_x2, labels, axis, eps):
     whose label ignores it.
     """
     if is_known(logits_x1.shape, logits_x2.shape, labels.shape):
+        # The sum of no elements would be read from stale memory.
+        if logits_x1.shape[axis] == 0:
+            return _zeros(labels.shape, wide(logits_x1.dtype))
         logits_x1, logits_x2 = _broadcast(logits_x1, logits_x2)
         product, square1, square2 = _row_products(logits_x1, logits_x2, labels, axis)
     else:
@@ -187,5 +193,6 @@ def cosines(logits_x1, logits_x2, labels, axis, eps):
     # The quotient of the roots makes the norm of two equal vectors exact, and no product of squares can overflow.
     cosine = product / (square2 * (ops.sqrt(square1) / ops.sqrt(square2)))
     if directionless is not None:
-        cosine = ops.select(directionless, _zeros(cosine.shape, cosine.dtype), cosine)
+        # 0 without a gradient, but NaN where the other row holds NaN or infinity.
+        cosine = ops.select(directionless, product * 0, cosine)
     return cosine

@@ -23,6 +23,9 @@ HALVES = (ms.float16, ms.bfloat16)
 WIDE = (ms.float32, ms.float64)
 REDUCTIONS = ('none', 'sum', 'mean')
 
+DTYPES_AND_EPS = ((ms.float16, 1e-12), (ms.bfloat16, 0), (ms.float32, 0), (ms.float32, 1e-12), (ms.float64, 0))
+"""Every dtype, and both with and without eps, for what need not be asked of each pair of them."""
+
 UNIT = {ms.float16: 2.0 ** -10, ms.bfloat16: 2.0 ** -7, ms.float32: 2.0 ** -23, ms.float64: 2.0 ** -52}
 """One unit in the last place at 1."""
 

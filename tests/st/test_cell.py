@@ -36,19 +36,17 @@ def _inputs(dtype=ms.float32):
 
 @pytest.mark.parametrize('replicate', [copy.copy, copy.deepcopy, lambda loss: pickle.loads(pickle.dumps(loss))],
                          ids=['copy', 'deepcopy', 'pickle'])
-@pytest.mark.parametrize('used', [False, True], ids=['fresh', 'used'])
-def test_replicas(used, replicate):
+def test_replicas(replicate):
     inputs = _inputs()
     loss = CosineEmbeddingLoss(**SETTINGS)
     loss.set_train()
-    if used:
-        loss(*inputs)
+    expected = array(loss(*inputs))
     replica = replicate(loss)
     assert isinstance(replica, CosineEmbeddingLoss)
     assert {name: getattr(replica, name) for name in SETTINGS} == SETTINGS
     assert replica.training
     assert not replicate(loss.set_train(False)).training
-    np.testing.assert_array_equal(array(replica(*inputs)), array(loss(*inputs)))
+    np.testing.assert_array_equal(array(replica(*inputs)), expected)
 
 
 def test_printing_shows_the_settings():
@@ -129,16 +127,6 @@ def test_mixed_precision(level):
                                truth.gradients(out1, out2, labels, np.full(8, 1 / 8), margin=-0.5), (x1, x2)):
         wanted = truly.T @ x
         assert_within(array(found), wanted, 8 * UNIT[ms.float32 if level == 'O0' else ms.float16])
-
-
-@pytest.mark.parametrize('level', ['O1', 'O2', 'O3'])
-def test_mixed_precision_keeps_float16_rows_from_overflowing(level):
-    # The loss itself under mixed precision: narrowed to float16, the squares of these rows would be infinite.
-    x1, x2 = np.full((2, 4), 300.0), np.array([[300.0, 300.0, 300.0, -300.0]] * 2)
-    loss = amp.auto_mixed_precision(CosineEmbeddingLoss(reduction='none', margin=-0.5), level)
-    for dtype in (ms.float16, ms.float32):
-        found = loss(tensor(x1, dtype), tensor(x2, dtype), tensor([1, -1], ms.int32))
-        np.testing.assert_array_equal(array(found), [0.5, 1.0])
 
 
 def test_recompute():

@@ -203,8 +203,10 @@ def test_both_rows_zero_get_no_gradient():
         assert (each == 0).all()
 
 
-@pytest.mark.parametrize('dtype', DTYPES, ids=str)
-@pytest.mark.parametrize('reduction', REDUCTIONS)
+@pytest.mark.parametrize(('reduction', 'dtype'), [
+    ('mean', ms.float16), ('mean', ms.bfloat16), ('mean', ms.float32), ('mean', ms.float64), ('none', ms.float32),
+    ('sum', ms.float64),
+], ids=str)
 def test_ignored_rows_get_no_gradient_whatever_they_hold(reduction, dtype):
     x1, x2 = normal(17, (9, 4), dtype), normal(18, (9, 4), dtype)
     labels = np.array([0, 1, 0.5, -1, 2, 1, math.nan, -3, 0])
@@ -313,16 +315,6 @@ def test_large_and_small_norms(eps, dtype):
     x1, x2, labels = (np.concatenate(each) for each in zip(*pairs))
     expected = truth.gradients(x1, x2, labels, margin=-1.0, eps=eps)
     _assert_gradients(gradients(x1, x2, labels, dtype, margin=-1.0, reduction='none', eps=eps), expected, dtype)
-
-
-@pytest.mark.parametrize('dtype', WIDE, ids=str)
-def test_a_large_norm_against_a_small_one(dtype):
-    # The quotient of the squared norms is beyond the range, none of the gradients is.
-    large, small = {ms.float32: (1e17, 1e-15), ms.float64: (1e150, 1e-145)}[dtype]
-    pairs = _at_lengths(large, small, dtype), _at_lengths(small, large, dtype)
-    x1, x2, labels = (np.concatenate(each) for each in zip(*pairs))
-    expected = truth.gradients(x1, x2, labels, margin=-1.0, eps=0)
-    _assert_gradients(gradients(x1, x2, labels, dtype, margin=-1.0, reduction='none', eps=0), expected, dtype)
 
 
 def test_largest_float16():

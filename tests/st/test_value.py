@@ -24,6 +24,7 @@ from ms_cosine_loss import CosineEmbeddingLoss, cosine_embedding_loss
 from tests import truth
 from tests.st.evaluation import (
     DTYPES,
+    DTYPES_AND_EPS,
     HALVES,
     REDUCTIONS,
     UNIT,
@@ -243,9 +244,8 @@ def _nearly_parallel(dtype):
     return x1, x2
 
 
-@pytest.mark.parametrize('dtype', DTYPES, ids=str)
-@pytest.mark.parametrize('eps', [0, 1e-12])
-def test_never_negative(eps, dtype):
+@pytest.mark.parametrize(('dtype', 'eps'), DTYPES_AND_EPS, ids=str)
+def test_never_negative(dtype, eps):
     x1, x2 = _nearly_parallel(dtype)
     # Both labels at once: with the margin of 1 it is a cosine that rounding put above 1 that opens the hinge.
     labels = np.concatenate([np.ones(3000), -np.ones(3000)])
@@ -283,9 +283,8 @@ def test_eps(eps, dtype):
     assert_within(value(x1, x2, labels, dtype, eps=eps, reduction='none'), expected, tolerance(expected, dtype))
 
 
-@pytest.mark.parametrize('dtype', DTYPES, ids=str)
-@pytest.mark.parametrize('eps', [0, 1e-12])
-def test_zero_rows_have_cosine_zero(eps, dtype):
+@pytest.mark.parametrize(('dtype', 'eps'), DTYPES_AND_EPS, ids=str)
+def test_zero_rows_have_cosine_zero(dtype, eps):
     zero, other = [0.0] * 3, [1.5, -2.0, 0.5]
     x1 = np.array([zero, other, zero, zero, other, zero])
     x2 = np.array([other, zero, zero, other, zero, zero])
@@ -338,9 +337,8 @@ def test_norms_near_the_ends_of_the_range(dtype):
 
 # --- NaN and infinity ---
 
-@pytest.mark.parametrize('dtype', DTYPES, ids=str)
-@pytest.mark.parametrize('eps', [0, 1e-12])
-def test_nan_and_infinity_stay_in_their_row(eps, dtype):
+@pytest.mark.parametrize(('dtype', 'eps'), DTYPES_AND_EPS, ids=str)
+def test_nan_and_infinity_stay_in_their_row(dtype, eps):
     x1, x2 = normal(38, (16, 3), dtype), normal(39, (16, 3), dtype)
     labels = np.tile([1, -1], 8)
     x1[0:2, 1] = math.nan

@@ -82,7 +82,7 @@ def test_float16_overflow():
 
 def test_bfloat16():
     x1, x2, labels = normal(7, (4, 3), ms.bfloat16), normal(8, (4, 3), ms.bfloat16), signs(9, 4)
-    with pytest.raises((TypeError, RuntimeError)):
+    with pytest.raises((TypeError, RuntimeError), match='(?i)support'):
         _theirs(x1, x2, labels, ms.bfloat16)
 
     expected = truth.reduced(truth.pair_losses(x1, x2, labels), 'mean')
@@ -109,7 +109,7 @@ def test_negative_losses():
 
 def test_unbatched_vectors():
     x1, x2 = normal(13, 5, ms.float32), normal(14, 5, ms.float32)
-    with pytest.raises(Exception, match='.'):
+    with pytest.raises(ValueError, match='axis'):
         _theirs(x1, x2, 1)
 
     expected = truth.pair_losses(x1, x2, 1, axis=0)
