@@ -11,15 +11,93 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+import os
 import pathlib
+import platform
 import re
+import sys
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build_ext import build_ext
 
 HERE = pathlib.Path(__file__).parent
 VERSION = re.search(r"^__version__ = '(.+)'$", (HERE / 'ms_cosine_loss' / '__init__.py').read_text('utf-8'), re.M)[1]
 
 TEST = ['hypothesis>=6', 'mpmath>=1.3', 'pytest>=7']
+
+KERNEL = [f'kernel/{name}.cc' for name in ('broadcast', 'interface', 'layout', 'second_order', 'thread_pool')]
+ARITHMETIC = 'kernel/arithmetic.cc'
+LIBRARY = 'libms_cosine_loss.so'
+FAILURE = 'native_build_failure.txt'
+# Contraction is off because exact error terms of sums and products cannot bear it; the kernel asks for fused
+# operations by name.
+FLAGS = ['-std=c++17', '-O3', '-fPIC', '-fvisibility=hidden', '-ffp-contract=off', '-pthread', '-Wno-psabi']
+INSTRUCTION_SETS = {'baseline': []}
+if platform.machine() in ('x86_64', 'AMD64'):
+    avx2 = ['-mavx2', '-mfma', '-mf16c']
+    INSTRUCTION_SETS['avx2'] = avx2
+    INSTRUCTION_SETS['avx512'] = avx2 + ['-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl',
+                                         '-mprefer-vector-width=512']
+
+
+def is_set(variable):
+    return os.environ.get(variable, '0') not in ('', '0')
+
+
+class BuildKernel(build_ext):
+    """Builds the kernel as a plain shared library, which serves every Python and every MindSpore."""
+
+    def get_ext_filename(self, fullname):
+        return os.path.join(*fullname.split('.')[:-1], LIBRARY)
+
+    def build_extension(self, ext):
+        target = pathlib.Path(self.get_ext_fullpath(ext.name))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        failure = target.with_name(FAILURE)
+        in_source = HERE / 'ms_cosine_loss' / FAILURE
+        for stale in (failure, in_source):
+            stale.unlink(missing_ok=True)
+        try:
+            if sys.platform == 'win32':
+                raise OSError('MindSpore runs compiled operators on Linux only')
+            self._compile(target)
+        except Exception as error:
+            if is_set('MS_COSINE_LOSS_REQUIRE_NATIVE'):
+                raise RuntimeError('the kernel could not be built, and MS_COSINE_LOSS_REQUIRE_NATIVE is set') from error
+            reason = ' '.join(str(error).split())
+            failure.write_text(reason, 'utf-8')
+            if self.editable_mode or self.inplace:
+                in_source.write_text(reason, 'utf-8')
+            self._warn(reason)
+
+    def _compile(self, target):
+        headers = sorted(str(path) for path in pathlib.Path('kernel').glob('*.h'))
+        objects = self.compiler.compile(KERNEL, output_dir=self.build_temp, depends=headers, extra_postargs=FLAGS)
+        for name, flags in INSTRUCTION_SETS.items():
+            objects += self.compiler.compile(
+                [ARITHMETIC], output_dir=os.path.join(self.build_temp, name), depends=headers,
+                macros=[('MS_COSINE_LOSS_INSTRUCTION_SET', name)], extra_postargs=FLAGS + flags)
+        self.compiler.link_shared_object(objects, str(target), extra_postargs=['-pthread'], target_lang='c++')
+
+    def _warn(self, reason):
+        lines = ['ms_cosine_loss is installed WITHOUT its compiled kernel:', '', reason, '',
+                 'The loss works all the same, on MindSpore operators; on CPU it is several times slower.',
+                 'Install a C++17 compiler (g++ or clang++) and install ms_cosine_loss again to get the kernel.']
+        frame = '*' * 100
+        print('\n'.join([frame, *(f'* {line}' for line in lines), frame]), file=sys.stderr)
+
+
+class PlatformWheel(bdist_wheel):
+    """A wheel for the platform, but for any Python: the library does not know of Python."""
+
+    def get_tag(self):
+        tag = super().get_tag()
+        return tag if self.root_is_pure else ('py3', 'none', tag[2])
+
+
+EXTENSIONS = [] if is_set('MS_COSINE_LOSS_PLAIN') else [
+    Extension('ms_cosine_loss.libms_cosine_loss', KERNEL + [ARITHMETIC], optional=True)]
 
 setup(
     name='ms_cosine_loss',
@@ -44,6 +122,8 @@ setup(
     keywords='mindspore loss cosine embedding siamese metric-learning distillation',
     packages=find_packages(include=['ms_cosine_loss', 'ms_cosine_loss.*']),
     package_data={'ms_cosine_loss': ['py.typed']},
+    ext_modules=EXTENSIONS,
+    cmdclass={'build_ext': BuildKernel, 'bdist_wheel': PlatformWheel},
     python_requires='>=3.9,<3.13',
     # MindSpore's wheels are built against NumPy 1 and fail at the first operation beside NumPy 2.
     install_requires=['mindspore>=2.7,<3', 'numpy>=1.25,<2'],

@@ -13,7 +13,15 @@
 # limitations under the License.
 """The cosine embedding loss for MindSpore."""
 from ms_cosine_loss._loss import CosineEmbeddingLoss, cosine_embedding_loss
+from ms_cosine_loss._select import (
+                                    ImplementationStatus,
+                                    get_implementation,
+                                    get_implementation_status,
+                                    set_implementation,
+                                    use_implementation,
+)
 
 __version__ = '0.1.0'
 
-__all__ = ['CosineEmbeddingLoss', 'cosine_embedding_loss']
+__all__ = ['CosineEmbeddingLoss', 'ImplementationStatus', 'cosine_embedding_loss', 'get_implementation',
+           'get_implementation_status', 'set_implementation', 'use_implementation']

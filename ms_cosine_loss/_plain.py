@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The cosine of each pair in MindSpore operators: every device, every mode, every order of derivative.
+"""The loss in MindSpore operators: every device, every mode, every order of derivative.
 
 The cells carry a `bprop` of their own, linear in the gradient that comes in, so that differentiating it again is right
 too. With it the gradient of an ignored row is 0 whatever the row holds, and PyNative gets right second derivatives,
@@ -22,6 +22,7 @@ import mindspore as ms
 from mindspore import mint, nn, ops
 from mindspore.ops import constexpr
 
+from ms_cosine_loss._losses import reduced_losses
 from ms_cosine_loss._rules import SIMILAR, constant, is_compiling, is_known, wide
 
 # One instance each, because second derivatives in graph mode cannot pass the cache of the functional forms.
@@ -196,3 +197,15 @@ def cosines(logits_x1, logits_x2, labels, axis, eps):
         # 0 without a gradient, but NaN where the other row holds NaN or infinity.
         cosine = ops.select(directionless, product * 0, cosine)
     return cosine
+
+
+def loss(logits_x1, logits_x2, labels, margin, reduction, axis, eps):
+    """The loss; nothing is checked here."""
+    shape = labels.shape
+    # The comparison with a label has no bfloat16 kernel on CPU.
+    if labels.dtype == ms.bfloat16:
+        labels = ops.cast(labels, ms.float32)
+    # A real copy in the shape of the cosines: in PyNative every use of a view would copy it again.
+    labels = ops.expand_dims(labels, axis) * 1
+    cosine = cosines(logits_x1, logits_x2, labels, axis, eps)
+    return reduced_losses(cosine, labels, margin, reduction, shape, logits_x1.dtype)

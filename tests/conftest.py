@@ -15,7 +15,7 @@
 import mindspore as ms
 import pytest
 
-from ms_cosine_loss import _select
+from ms_cosine_loss import _select, use_implementation
 
 
 @pytest.fixture(params=[ms.GRAPH_MODE, ms.PYNATIVE_MODE], ids=['graph', 'pynative'])
@@ -29,9 +29,16 @@ def mode(request):
 
 @pytest.fixture(params=_select.IMPLEMENTATIONS, ids=lambda implementation: implementation.name)
 def implementation(request):
-    """Each implementation in turn; fails where the one asked for is not the one that would run."""
-    assert _select.select(ms.get_context('device_target'), _select.IMPLEMENTATIONS) == request.param
-    return request.param
+    """Each implementation in turn, forced, so that one that cannot run fails its tests."""
+    with use_implementation(request.param.name):
+        yield request.param
+
+
+@pytest.fixture(params=['auto', 'plain'])
+def setting(request):
+    """Each setting under which every input is taken."""
+    with use_implementation(request.param):
+        yield request.param
 
 
 @pytest.fixture(autouse=True)

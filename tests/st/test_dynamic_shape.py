@@ -34,7 +34,7 @@ from tests.st.evaluation import (
     ulp,
 )
 
-pytestmark = pytest.mark.usefixtures('implementation')
+pytestmark = pytest.mark.usefixtures('setting')
 
 
 @pytest.fixture(autouse=True)

@@ -13,13 +13,18 @@
 # limitations under the License.
 """The choice of the implementation by itself, among made-up ones."""
 import dataclasses
+import os
+import subprocess
+import sys
 
 import pytest
 
-from ms_cosine_loss._select import IMPLEMENTATIONS, Implementation, select
+import ms_cosine_loss
+from ms_cosine_loss._select import IMPLEMENTATIONS, NATIVE, PLAIN, Implementation, select
 
 FAST = Implementation('fast', ('CPU',))
-BROKEN = Implementation('broken', ('CPU', 'GPU'), 'its library was not built')
+NARROW = Implementation('narrow', ('CPU',), is_general=False)
+BROKEN = Implementation('broken', ('CPU', 'GPU'), unavailable='its library was not built')
 GENERAL = Implementation('general', ('Ascend', 'GPU', 'CPU'))
 SAME_DEVICES = Implementation('second', ('CPU',))
 
@@ -30,25 +35,25 @@ SAME_DEVICES = Implementation('second', ('CPU',))
     ('CPU', (FAST, SAME_DEVICES), FAST),
     ('CPU', (SAME_DEVICES, FAST), SAME_DEVICES)])
 def test_the_first_that_can_run_is_preferred(device, implementations, chosen):
-    assert select(device, implementations) is chosen
+    assert select('auto', device, implementations=implementations) is chosen
 
 
 @pytest.mark.parametrize('device', ['GPU', 'Ascend'])
 def test_one_for_another_device_is_passed_over(device):
-    assert select(device, (FAST, GENERAL)) is GENERAL
+    assert select('auto', device, implementations=(FAST, GENERAL)) is GENERAL
 
 
 @pytest.mark.parametrize('device', ['CPU', 'GPU', 'Ascend'])
 def test_one_that_is_unavailable_is_passed_over_on_every_device(device):
-    assert select(device, (BROKEN, GENERAL)) is GENERAL
+    assert select('auto', device, implementations=(BROKEN, GENERAL)) is GENERAL
 
 
 def test_each_reason_is_named_where_none_can_run():
     with pytest.raises(RuntimeError) as raised:
-        select('Ascend', (FAST, BROKEN, Implementation('slow', ('CPU', 'GPU'))))
+        select('auto', 'Ascend', implementations=(FAST, BROKEN, Implementation('slow', ('CPU', 'GPU'))))
     assert str(raised.value) == (
-        "For 'CosineEmbeddingLoss', no implementation can run: 'fast': it runs on CPU, not on Ascend; "
-        "'broken': its library was not built; 'slow': it runs on CPU, GPU, not on Ascend.")
+        "For 'CosineEmbeddingLoss', the implementation 'fast' cannot run: it runs on CPU, not on Ascend; "
+        "'broken' cannot run: its library was not built; 'slow' cannot run: it runs on CPU, GPU, not on Ascend.")
 
 
 def test_a_reason_to_be_unavailable_goes_before_the_device():
@@ -61,13 +66,31 @@ def test_one_that_can_run_refuses_nothing():
 
 @pytest.mark.parametrize('device', ['Davinci', 'cpu', ''])
 def test_a_device_that_nobody_lists_is_named(device):
-    with pytest.raises(RuntimeError, match=f"'general': it runs on Ascend, GPU, CPU, not on {device}"):
-        select(device, (GENERAL,))
+    with pytest.raises(RuntimeError, match=f"'general' cannot run: it runs on Ascend, GPU, CPU, not on {device}"):
+        select('auto', device, implementations=(GENERAL,))
 
 
 @pytest.mark.parametrize('device', ['CPU', 'GPU', 'Ascend'])
 def test_something_runs_on_every_device(device):
-    assert device in select(device).devices
+    assert device in select('auto', device).devices
+
+
+def test_unknown_shapes_are_for_those_that_take_them():
+    assert select('auto', 'CPU', implementations=(NARROW, GENERAL)) is NARROW
+    assert select('auto', 'CPU', has_known_shapes=False, implementations=(NARROW, GENERAL)) is GENERAL
+    assert 'shapes' in NARROW.refusal('CPU', has_known_shapes=False)
+
+
+@pytest.mark.parametrize(('parallel_mode', 'chosen'), [
+    ('stand_alone', NARROW), ('data_parallel', NARROW), ('semi_auto_parallel', GENERAL), ('auto_parallel', GENERAL)])
+def test_graphs_that_are_cut_up_are_for_those_that_take_them(parallel_mode, chosen):
+    assert select('auto', 'CPU', parallel_mode, implementations=(NARROW, GENERAL)) is chosen
+
+
+def test_what_is_asked_for_by_name_is_not_replaced():
+    assert select('general', 'CPU', implementations=(FAST, GENERAL)) is GENERAL
+    with pytest.raises(RuntimeError, match="'fast' cannot run: it runs on CPU, not on GPU.$"):
+        select('fast', 'GPU', implementations=(FAST, GENERAL))
 
 
 def test_plain_comes_last_because_it_runs_everywhere():
@@ -83,3 +106,82 @@ def test_names_are_told_apart():
 def test_a_record_does_not_change():
     with pytest.raises(dataclasses.FrozenInstanceError):
         FAST.unavailable = 'changed'
+
+
+def test_setting_is_auto_at_the_start():
+    assert ms_cosine_loss.get_implementation() == 'auto'
+
+
+def test_block_restores_what_was_set():
+    with ms_cosine_loss.use_implementation('plain'):
+        assert ms_cosine_loss.get_implementation() == 'plain'
+        with pytest.raises(KeyError), ms_cosine_loss.use_implementation('auto'):
+            raise KeyError
+        assert ms_cosine_loss.get_implementation() == 'plain'
+    assert ms_cosine_loss.get_implementation() == 'auto'
+
+
+@pytest.mark.parametrize('name', ['fast', '', 'Native', None, 1])
+def test_unknown_names_are_refused(name):
+    with pytest.raises(ValueError, match="must be one of .*'auto', 'native', 'plain'.*, but got"):
+        ms_cosine_loss.set_implementation(name)
+    assert ms_cosine_loss.get_implementation() == 'auto'
+
+
+def test_status():
+    status = ms_cosine_loss.get_implementation_status()
+    assert status.setting == 'auto'
+    assert status.selected == 'native'
+    assert status.why_not_native == ''
+    assert status.instruction_set in ('baseline', 'avx2', 'avx512')
+    assert 1 <= status.threads <= os.cpu_count()
+    with ms_cosine_loss.use_implementation('plain'):
+        assert ms_cosine_loss.get_implementation_status().selected == 'plain'
+
+
+def _printed(code, **environment):
+    finished = subprocess.run([sys.executable, '-c', f'import ms_cosine_loss\n{code}'], check=False, text=True,
+                              env={**os.environ, **environment}, capture_output=True)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout.splitlines()[-1]
+
+
+STATUS = 'status = ms_cosine_loss.get_implementation_status()\nprint({})'
+
+
+def test_plain_can_be_forced_from_outside():
+    printed = _printed(STATUS.format("status.selected, '|', status.why_not_native, '|', status.threads"),
+                       MS_COSINE_LOSS_PLAIN='1')
+    assert printed == 'plain | MS_COSINE_LOSS_PLAIN is set | 0'
+
+
+def test_native_that_is_not_there_is_refused_with_the_reason():
+    printed = _printed("try:\n    ms_cosine_loss.set_implementation('native')\nexcept RuntimeError as error:\n"
+                       "    print(error)", MS_COSINE_LOSS_PLAIN='1')
+    assert printed == ("For 'set_implementation', the implementation 'native' cannot run: "
+                       "MS_COSINE_LOSS_PLAIN is set.")
+
+
+def test_a_path_that_mindspore_does_not_allow_is_named(tmp_path):
+    printed = _printed(STATUS.format("status.selected, '|', status.why_not_native"),
+                       MS_CUSTOM_AOT_WHITE_LIST=str(tmp_path))
+    assert printed.startswith('plain | MindSpore refuses the kernel (')
+    assert str(tmp_path) in printed
+
+
+def test_threads_follow_the_limits_of_the_user():
+    assert _printed(STATUS.format('status.threads'), OMP_NUM_THREADS='1') == '1'
+    limited = "import mindspore\nmindspore.set_context(runtime_num_threads=1)\n" + STATUS.format('status.threads')
+    assert _printed(limited) == '1'
+
+
+@pytest.mark.parametrize('instruction_set', ['baseline', 'avx2', 'avx512'])
+def test_an_instruction_set_can_be_asked_for(instruction_set):
+    chosen = _printed(STATUS.format('status.instruction_set'), MS_COSINE_LOSS_INSTRUCTION_SET=instruction_set)
+    # Elsewhere than on x86-64 there is the baseline alone, and a processor may lack the others.
+    assert chosen in (instruction_set, 'baseline')
+
+
+def test_records_are_the_ones_of_the_package():
+    assert (NATIVE.name, PLAIN.name) == ('native', 'plain')
+    assert NATIVE.refusal('GPU') == 'it runs on CPU, not on GPU'

@@ -1,0 +1,28 @@
+// Copyright 2026 The ms_cosine_loss authors
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+// http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+// The gradients where inputs are broadcast: each element gathers what all the pairs that share it contribute.
+#ifndef MS_COSINE_LOSS_KERNEL_BROADCAST_H_
+#define MS_COSINE_LOSS_KERNEL_BROADCAST_H_
+
+#include "problem.h"
+
+namespace ms_cosine_loss {
+
+// Both gradients of `problem`, whose coefficients are known. Every element is summed by one thread and in one order.
+void gather_gradients(const Problem &problem, int threads);
+
+}  // namespace ms_cosine_loss
+
+#endif  // MS_COSINE_LOSS_KERNEL_BROADCAST_H_

@@ -1,0 +1,275 @@
+// Copyright 2026 The ms_cosine_loss authors
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+// http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+// The functions that MindSpore's Custom operator calls, and those that tell what they run on. Custom's interface is
+// plain C: inputs then outputs in `params`, with their ranks, shapes and the names of their dtypes.
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <vector>
+
+#include "broadcast.h"
+#include "element.h"
+#include "layout.h"
+#include "problem.h"
+#include "second_order.h"
+#include "thread_pool.h"
+
+#define MS_COSINE_LOSS_EXPORT extern "C" __attribute__((visibility("default")))
+
+namespace ms_cosine_loss {
+
+extern const InstructionSet baseline;
+#if defined(__x86_64__)
+extern const InstructionSet avx2;
+extern const InstructionSet avx512;
+#endif
+
+namespace {
+
+// What the fifth input holds: the settings as int64, the real numbers as their bits, so that no mixed precision can
+// round them.
+enum Setting { kMargin, kEps, kReduction, kAxis, kThreads, kSettingsCount };
+
+// Elements below which one thread is faster than waking others, and the share that a task takes.
+constexpr int64_t kSerialElements = int64_t{1} << 17;
+constexpr int64_t kTaskElements = int64_t{1} << 15;
+constexpr int64_t kMaxTasks = 4096;
+
+Dtype dtype_of(const char *name) {
+  static const struct {
+    const char *name;
+    Dtype dtype;
+  } kNames[] = {{"float32", Dtype::kFloat32},   {"float16", Dtype::kFloat16}, {"bfloat16", Dtype::kBFloat16},
+                {"float64", Dtype::kFloat64},   {"int32", Dtype::kInt32},     {"int64", Dtype::kInt64},
+                {"int16", Dtype::kInt16},       {"int8", Dtype::kInt8}};
+  for (const auto &each : kNames) {
+    if (std::strcmp(name, each.name) == 0) return each.dtype;
+  }
+  return Dtype::kUnknown;
+}
+
+bool is_real(Dtype dtype) {
+  return dtype == Dtype::kFloat16 || dtype == Dtype::kBFloat16 || dtype == Dtype::kFloat32 || dtype == Dtype::kFloat64;
+}
+
+int64_t size_of(Dtype dtype) { return dtype == Dtype::kFloat64 ? 8 : dtype == Dtype::kFloat32 ? 4 : 2; }
+
+const InstructionSet &choose_instruction_set() {
+#if defined(__x86_64__)
+  const char *forced = std::getenv("MS_COSINE_LOSS_INSTRUCTION_SET");
+  __builtin_cpu_init();
+  const bool has_avx2 =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  const auto is_allowed = [forced](const InstructionSet &set) {
+    return forced == nullptr || *forced == '\0' || std::strcmp(forced, set.name) == 0;
+  };
+  if (has_avx512 && is_allowed(avx512)) return avx512;
+  if (has_avx2 && is_allowed(avx2)) return avx2;
+#endif
+  return baseline;
+}
+
+const InstructionSet &instruction_set() {
+  static const InstructionSet &chosen = choose_instruction_set();
+  return chosen;
+}
+
+int64_t last_level_cache() {
+#if defined(_SC_LEVEL3_CACHE_SIZE)
+  static const int64_t size = sysconf(_SC_LEVEL3_CACHE_SIZE);
+  if (size > 0) return size;
+#endif
+  return int64_t{32} << 20;
+}
+
+int allowed_threads(int64_t limit) {
+  const int available = available_processors();
+  return limit > 0 && limit < available ? static_cast<int>(limit) : available;
+}
+
+// The part of a call that both directions share; false if it cannot be what this library was built for.
+bool prepare(void **params, const int *ndims, int64_t **shapes, const char **dtypes, Problem *problem, int *threads) {
+  constexpr int kLogits1 = 0, kLogits2 = 1, kLabels = 2, kSettings = 3;
+  problem->dtype = dtype_of(dtypes[kLogits1]);
+  problem->labels_dtype = dtype_of(dtypes[kLabels]);
+  if (!is_real(problem->dtype) || dtype_of(dtypes[kLogits2]) != problem->dtype ||
+      problem->labels_dtype == Dtype::kUnknown || dtype_of(dtypes[kSettings]) != Dtype::kInt64 ||
+      ndims[kSettings] != 1 || shapes[kSettings][0] != kSettingsCount || ndims[kLogits1] != ndims[kLogits2]) {
+    return false;
+  }
+  problem->x1 = params[kLogits1];
+  problem->x2 = params[kLogits2];
+  problem->labels = params[kLabels];
+  const int64_t *settings = static_cast<const int64_t *>(params[kSettings]);
+  problem->margin = bit_cast<double>(settings[kMargin]);
+  problem->eps = bit_cast<double>(settings[kEps]);
+  problem->reduction = static_cast<Reduction>(settings[kReduction]);
+  if (!lay_out(shapes[kLogits1], shapes[kLogits2], ndims[kLogits1], settings[kAxis], problem)) return false;
+  *threads = problem->pairs * problem->length < kSerialElements ? 1 : allowed_threads(settings[kThreads]);
+  return true;
+}
+
+// Some blocks a task, the same whatever the number of threads, so that sums are made in the same order.
+struct Tasks {
+  int64_t blocks;
+  int64_t blocks_each;
+  int64_t count;
+
+  explicit Tasks(const Problem &problem) : blocks(problem.blocks()) {
+    const int64_t elements = problem.pairs * problem.length;
+    blocks_each = elements < kSerialElements ? blocks : 1 + kTaskElements * blocks / (elements + 1);
+    if (blocks_each < (blocks + kMaxTasks - 1) / kMaxTasks) blocks_each = (blocks + kMaxTasks - 1) / kMaxTasks;
+    count = blocks_each == 0 ? 0 : (blocks + blocks_each - 1) / blocks_each;
+  }
+  int64_t first(int64_t task) const { return task * blocks_each; }
+  int64_t last(int64_t task) const { return first(task) + blocks_each < blocks ? first(task) + blocks_each : blocks; }
+};
+
+int64_t elements_of(const int64_t *shape, int rank) {
+  int64_t count = 1;
+  for (int i = 0; i < rank; ++i) count *= shape[i];
+  return count;
+}
+
+int forward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
+  constexpr int kLosses = 4;
+  Problem problem = {};
+  int threads;
+  if (!prepare(params, ndims, shapes, dtypes, &problem, &threads)) return 1;
+  problem.losses = params[kLosses];
+  problem.losses_dtype = dtype_of(dtypes[kLosses]);
+  if (!is_real(problem.losses_dtype)) return 1;
+  const InstructionSet &set = instruction_set();
+  if (problem.pairs == 0) {
+    if (problem.reduction != Reduction::kNone) set.write_result(problem, 0);
+    return 0;
+  }
+  const Tasks tasks(problem);
+  std::vector<CompensatedSum> sums(tasks.count);
+  run_in_parallel(threads, tasks.count,
+                  [&](int64_t task) { set.forward(problem, tasks.first(task), tasks.last(task), &sums[task]); });
+  if (problem.reduction == Reduction::kNone) return 0;
+  CompensatedSum total;
+  for (const CompensatedSum &each : sums) total.add(each.total());
+  set.write_result(problem, total.total());
+  return 0;
+}
+
+constexpr int kUpstream = 4;
+
+// The answer to whatever asks for a derivative where there are no pairs.
+void clear(void **params, const int *ndims, int64_t **shapes, const char **dtypes, int first, int last) {
+  for (int i = first; i <= last; ++i) {
+    std::memset(params[i], 0, elements_of(shapes[i], ndims[i]) * size_of(dtype_of(dtypes[i])));
+  }
+}
+
+bool take_upstream(void **params, const char **dtypes, Problem *problem) {
+  problem->upstream = params[kUpstream];
+  problem->upstream_dtype = dtype_of(dtypes[kUpstream]);
+  return is_real(problem->upstream_dtype);
+}
+
+int backward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
+  constexpr int kGradient1 = 5, kGradient2 = 6;
+  Problem problem = {};
+  int threads;
+  if (!prepare(params, ndims, shapes, dtypes, &problem, &threads)) return 1;
+  problem.gradient1 = params[kGradient1];
+  problem.gradient2 = params[kGradient2];
+  if (!take_upstream(params, dtypes, &problem) || dtype_of(dtypes[kGradient1]) != problem.dtype ||
+      dtype_of(dtypes[kGradient2]) != problem.dtype) {
+    return 1;
+  }
+  if (problem.pairs == 0) {
+    clear(params, ndims, shapes, dtypes, kGradient1, kGradient2);
+    return 0;
+  }
+  problem.can_stream = 2 * problem.pairs * problem.length * size_of(problem.dtype) > last_level_cache();
+  std::vector<Coefficients> coefficients(problem.is_broadcast ? problem.pairs : 0);
+  if (problem.is_broadcast) problem.coefficients = coefficients.data();
+  const Tasks tasks(problem);
+  const InstructionSet &set = instruction_set();
+  run_in_parallel(threads, tasks.count,
+                  [&](int64_t task) { set.backward(problem, tasks.first(task), tasks.last(task)); });
+  if (problem.is_broadcast) gather_gradients(problem, threads);
+  return 0;
+}
+
+int second_order(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
+  constexpr int kDirection1 = 5, kDirection2 = 6, kByX1 = 7, kByX2 = 8, kByUpstream = 9;
+  Problem problem = {};
+  int threads;
+  if (!prepare(params, ndims, shapes, dtypes, &problem, &threads)) return 1;
+  if (!take_upstream(params, dtypes, &problem) || dtype_of(dtypes[kByUpstream]) != problem.upstream_dtype) return 1;
+  for (const int each : {kDirection1, kDirection2, kByX1, kByX2}) {
+    if (dtype_of(dtypes[each]) != problem.dtype) return 1;
+  }
+  if (problem.pairs == 0) {
+    clear(params, ndims, shapes, dtypes, kByX1, kByUpstream);
+    return 0;
+  }
+  write_second_order(problem,
+                     {params[kDirection1], params[kDirection2], params[kByX1], params[kByX2], params[kByUpstream]},
+                     threads);
+  return 0;
+}
+
+}  // namespace
+}  // namespace ms_cosine_loss
+
+// x1, x2, labels, settings -> losses
+MS_COSINE_LOSS_EXPORT int ms_cosine_loss_forward(int nparam, void **params, int *ndims, int64_t **shapes,
+                                                 const char **dtypes, void *, void *) try {
+  return nparam == 5 ? ms_cosine_loss::forward(params, ndims, shapes, dtypes) : 1;
+} catch (const std::bad_alloc &) {
+  return 2;
+}
+
+// The same under another name for the losses of all pairs: MindSpore tells operators apart by it when it infers shapes.
+MS_COSINE_LOSS_EXPORT int ms_cosine_loss_forward_of_each(int nparam, void **params, int *ndims, int64_t **shapes,
+                                                         const char **dtypes, void *stream, void *extra) {
+  return ms_cosine_loss_forward(nparam, params, ndims, shapes, dtypes, stream, extra);
+}
+
+// x1, x2, labels, settings, upstream gradient -> gradient of x1, gradient of x2
+MS_COSINE_LOSS_EXPORT int ms_cosine_loss_backward(int nparam, void **params, int *ndims, int64_t **shapes,
+                                                  const char **dtypes, void *, void *) try {
+  return nparam == 7 ? ms_cosine_loss::backward(params, ndims, shapes, dtypes) : 1;
+} catch (const std::bad_alloc &) {
+  return 2;
+}
+
+// x1, x2, labels, settings, upstream gradient, directions of both gradients -> what their products with the gradients
+// change by with x1, x2 and the upstream gradient
+MS_COSINE_LOSS_EXPORT int ms_cosine_loss_second_order(int nparam, void **params, int *ndims, int64_t **shapes,
+                                                      const char **dtypes, void *, void *) try {
+  return nparam == 10 ? ms_cosine_loss::second_order(params, ndims, shapes, dtypes) : 1;
+} catch (const std::bad_alloc &) {
+  return 2;
+}
+
+// Counted up whenever a call would mean something else.
+MS_COSINE_LOSS_EXPORT int ms_cosine_loss_interface_version() { return 1; }
+
+MS_COSINE_LOSS_EXPORT const char *ms_cosine_loss_instruction_set() { return ms_cosine_loss::instruction_set().name; }
+
+// The threads that a large call uses if the settings allow it `limit`; 0 for no limit.
+MS_COSINE_LOSS_EXPORT int ms_cosine_loss_threads(int64_t limit) { return ms_cosine_loss::allowed_threads(limit); }

@@ -1,0 +1,70 @@
+// Copyright 2026 The ms_cosine_loss authors
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+// http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+#include "layout.h"
+
+namespace ms_cosine_loss {
+
+bool lay_out(const int64_t *shape1, const int64_t *shape2, int rank, int64_t axis, Problem *problem) {
+  if (rank < 1 || rank > kMaxRank || axis < 0 || axis >= rank || shape1[axis] != shape2[axis]) return false;
+  int64_t strides1[kMaxRank], strides2[kMaxRank];
+  int64_t size1 = 1, size2 = 1;
+  for (int i = rank - 1; i >= 0; --i) {
+    strides1[i] = size1;
+    strides2[i] = size2;
+    size1 *= shape1[i];
+    size2 *= shape2[i];
+  }
+  problem->length = shape1[axis];
+  problem->stride1 = strides1[axis];
+  problem->stride2 = strides2[axis];
+  problem->pairs = 1;
+  problem->is_broadcast = false;
+  problem->axes_count = 0;
+  int mergeable_from = 0;
+  for (int i = 0; i < rank; ++i) {
+    if (i == axis) {
+      mergeable_from = problem->axes_count;
+      continue;
+    }
+    if (shape1[i] != shape2[i] && shape1[i] != 1 && shape2[i] != 1) return false;
+    const int64_t length = shape1[i] == 1 ? shape2[i] : shape1[i];
+    problem->pairs *= length;
+    problem->is_broadcast |= shape1[i] != shape2[i];
+    if (length == 1) continue;
+    const BatchAxis current = {length, shape1[i] == 1 ? 0 : strides1[i], shape2[i] == 1 ? 0 : strides2[i]};
+    // Two axes that step as one become one, but not across the axis of the vectors.
+    if (problem->axes_count > mergeable_from) {
+      BatchAxis &last = problem->axes[problem->axes_count - 1];
+      if (last.stride1 == current.stride1 * length && last.stride2 == current.stride2 * length) {
+        last = {last.length * length, current.stride1, current.stride2};
+        continue;
+      }
+    }
+    problem->axes[problem->axes_count++] = current;
+  }
+  problem->has_rows = problem->stride1 == 1 && problem->stride2 == 1;
+  problem->lanes = 1;
+  problem->lane_stride1 = problem->lane_stride2 = 0;
+  if (!problem->has_rows) {
+    // Whatever comes after the axis of the vectors ends in an axis that steps by one element.
+    const BatchAxis &innermost = problem->axes[--problem->axes_count];
+    problem->lanes = innermost.length;
+    problem->lane_stride1 = innermost.stride1;
+    problem->lane_stride2 = innermost.stride2;
+  }
+  return true;
+}
+
+}  // namespace ms_cosine_loss

@@ -1,0 +1,119 @@
+// Copyright 2026 The ms_cosine_loss authors
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+// http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+// One call of the kernel, laid out: what the instruction sets' copies of the arithmetic are given.
+#ifndef MS_COSINE_LOSS_KERNEL_PROBLEM_H_
+#define MS_COSINE_LOSS_KERNEL_PROBLEM_H_
+
+#include <cstdint>
+
+namespace ms_cosine_loss {
+
+enum class Dtype { kUnknown, kInt8, kInt16, kInt32, kInt64, kFloat16, kBFloat16, kFloat32, kFloat64 };
+
+enum class Reduction : int64_t { kNone = 0, kMean = 1, kSum = 2 };
+
+constexpr int kMaxRank = 32;
+
+// Pairs whose vectors lie side by side in memory are taken up to this many at once.
+constexpr int kMaxLanes = 64;
+
+// A batch axis, or several that step as one. The strides are in elements, 0 where an input is broadcast.
+struct BatchAxis {
+  int64_t length;
+  int64_t stride1;
+  int64_t stride2;
+};
+
+// What the gradients of a pair are made of: d x1 = across * x2 + along1 * x1, and the same for 2.
+struct Coefficients {
+  double across;
+  double along1;
+  double along2;
+};
+
+struct Problem {
+  const void *x1;
+  const void *x2;
+  const void *labels;
+  Dtype dtype;
+  Dtype labels_dtype;
+
+  // The axis of the vectors.
+  int64_t length;
+  int64_t stride1;
+  int64_t stride2;
+
+  // The batch: `lanes` pairs whose elements lie side by side (lane strides 0 or 1), repeated over the axes. Rows that
+  // are contiguous themselves have one lane.
+  bool has_rows;
+  int64_t lanes;
+  int64_t lane_stride1;
+  int64_t lane_stride2;
+  BatchAxis axes[kMaxRank];
+  int axes_count;
+  int64_t pairs;
+  bool is_broadcast;
+
+  double margin;
+  double eps;
+  Reduction reduction;
+
+  // Forward.
+  void *losses;
+  Dtype losses_dtype;
+
+  // Backward. `coefficients` takes the place of the gradients where inputs are broadcast.
+  const void *upstream;
+  Dtype upstream_dtype;
+  void *gradient1;
+  void *gradient2;
+  Coefficients *coefficients;
+  bool can_stream;
+
+  // A block is one contiguous row, or up to kMaxLanes pairs side by side.
+  int64_t blocks_per_group() const { return has_rows ? 1 : (lanes + kMaxLanes - 1) / kMaxLanes; }
+  int64_t groups() const { return lanes == 0 ? 0 : pairs / lanes; }
+  int64_t blocks() const { return groups() * blocks_per_group(); }
+};
+
+// A running sum and what its rounding has left out (Neumaier 1974).
+struct CompensatedSum {
+  double sum = 0;
+  double compensation = 0;
+
+  void add(double value) {
+    const double next = sum + value;
+    const bool is_larger = (sum < 0 ? -sum : sum) >= (value < 0 ? -value : value);
+    compensation += is_larger ? (sum - next) + value : (value - next) + sum;
+    sum = next;
+  }
+  // With NaN or infinity the compensation has no meaning.
+  double total() const { return compensation == compensation ? sum + compensation : sum; }
+};
+
+// The arithmetic, compiled once for each instruction set.
+struct InstructionSet {
+  const char *name;
+  // The losses of some blocks: written out, or added to `sum`.
+  void (*forward)(const Problem &problem, int64_t first_block, int64_t last_block, CompensatedSum *sum);
+  // The reduced loss from the sum of all losses.
+  void (*write_result)(const Problem &problem, double sum);
+  // The gradients, or their coefficients where inputs are broadcast.
+  void (*backward)(const Problem &problem, int64_t first_block, int64_t last_block);
+};
+
+}  // namespace ms_cosine_loss
+
+#endif  // MS_COSINE_LOSS_KERNEL_PROBLEM_H_

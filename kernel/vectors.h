@@ -1,0 +1,244 @@
+// Copyright 2026 The ms_cosine_loss authors
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+// http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+// Vectors of the width of the instruction set that the including file is compiled for: loads that widen, stores that
+// narrow, and the fused multiply-add. All else is the compiler's own vector arithmetic.
+#ifndef MS_COSINE_LOSS_KERNEL_VECTORS_H_
+#define MS_COSINE_LOSS_KERNEL_VECTORS_H_
+
+#include <cstdint>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#include "element.h"
+
+namespace ms_cosine_loss {
+// Internal linkage, for the reason given in element.h.
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kWidth = 8;
+#elif defined(__AVX2__)
+constexpr int kWidth = 4;
+#else
+constexpr int kWidth = 2;
+#endif
+// A register of float32.
+constexpr int kWidth32 = 2 * kWidth;
+
+typedef double Doubles __attribute__((vector_size(8 * kWidth)));
+typedef float Floats __attribute__((vector_size(8 * kWidth)));
+typedef float HalfFloats __attribute__((vector_size(4 * kWidth)));
+typedef int64_t Longs __attribute__((vector_size(8 * kWidth)));
+typedef uint32_t Bits32 __attribute__((vector_size(8 * kWidth)));
+typedef uint16_t Bits16 __attribute__((vector_size(4 * kWidth)));
+typedef uint16_t HalfBits16 __attribute__((vector_size(2 * kWidth)));
+typedef uint32_t HalfBits32 __attribute__((vector_size(4 * kWidth)));
+
+template <class V>
+inline V load_bits(const void *from) {
+  V result;
+  std::memcpy(&result, from, sizeof(result));
+  return result;
+}
+
+template <class V>
+inline void store_bits(V value, void *to) {
+  std::memcpy(to, &value, sizeof(value));
+}
+
+inline Doubles fused_multiply_add(Doubles a, Doubles b, Doubles c) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Doubles>(_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c));
+#elif defined(__FMA__)
+  return reinterpret_cast<Doubles>(_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c));
+#elif defined(__aarch64__)
+  return reinterpret_cast<Doubles>(vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b));
+#else
+  return a * b + c;
+#endif
+}
+
+inline Floats fused_multiply_add(Floats a, Floats b, Floats c) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Floats>(_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c));
+#elif defined(__FMA__)
+  return reinterpret_cast<Floats>(_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c));
+#elif defined(__aarch64__)
+  return reinterpret_cast<Floats>(vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b));
+#else
+  return a * b + c;
+#endif
+}
+
+// What the rounded product of a and b leaves out.
+inline Doubles error_of_product(Doubles a, Doubles b, Doubles product) {
+#if defined(__FMA__) || defined(__AVX512F__) || defined(__aarch64__)
+  return fused_multiply_add(a, b, -product);
+#else
+  // Dekker's splitting into halves of 26 bits.
+  const double splitter = 134217729.0;
+  const Doubles a_scaled = a * splitter;
+  const Doubles a_high = a_scaled - (a_scaled - a);
+  const Doubles a_low = a - a_high;
+  const Doubles b_scaled = b * splitter;
+  const Doubles b_high = b_scaled - (b_scaled - b);
+  const Doubles b_low = b - b_high;
+  return ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low;
+#endif
+}
+
+// kWidth elements as doubles.
+inline Doubles load(const double *from) { return load_bits<Doubles>(from); }
+inline Doubles load(const float *from) { return __builtin_convertvector(load_bits<HalfFloats>(from), Doubles); }
+inline Doubles load(const BFloat16 *from) {
+  const HalfBits32 bits = __builtin_convertvector(load_bits<HalfBits16>(from), HalfBits32) << 16;
+  return __builtin_convertvector(reinterpret_cast<HalfFloats>(bits), Doubles);
+}
+inline Doubles load(const Float16 *from) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Doubles>(_mm512_cvtps_pd(_mm256_cvtph_ps(load_bits<__m128i>(from))));
+#elif defined(__F16C__)
+  return reinterpret_cast<Doubles>(_mm256_cvtps_pd(_mm_cvtph_ps(_mm_loadl_epi64((const __m128i *)from))));
+#else
+  Doubles result;
+  for (int i = 0; i < kWidth; ++i) result[i] = widened(from[i]);
+  return result;
+#endif
+}
+
+// kWidth32 elements as floats.
+inline Floats load32(const BFloat16 *from) {
+  const Bits32 bits = __builtin_convertvector(load_bits<Bits16>(from), Bits32) << 16;
+  return reinterpret_cast<Floats>(bits);
+}
+inline Floats load32(const Float16 *from) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Floats>(_mm512_cvtph_ps(load_bits<__m256i>(from)));
+#elif defined(__F16C__)
+  return reinterpret_cast<Floats>(_mm256_cvtph_ps(load_bits<__m128i>(from)));
+#else
+  const Bits32 bits = __builtin_convertvector(load_bits<Bits16>(from), Bits32);
+  const Bits32 magnitude = bits & 0x7fffu;
+  const Bits32 finite = reinterpret_cast<Bits32>(reinterpret_cast<Floats>(magnitude << 13) * 0x1p112f);
+  const Bits32 is_special = reinterpret_cast<Bits32>(magnitude >= 0x7c00u);
+  const Bits32 special = (magnitude << 13) | 0x7f800000u;
+  return reinterpret_cast<Floats>((finite & ~is_special) | (special & is_special) | ((bits & 0x8000u) << 16));
+#endif
+}
+
+// kStream goes past the caches and needs an aligned address.
+template <bool kStream, class V>
+inline void store_vector(V value, void *to) {
+#if defined(__x86_64__)
+  if (kStream) {
+    if constexpr (sizeof(V) == 64) {
+#if defined(__AVX512F__)
+      _mm512_stream_si512(static_cast<__m512i *>(to), reinterpret_cast<__m512i>(value));
+#endif
+    } else if constexpr (sizeof(V) == 32) {
+#if defined(__AVX__)
+      _mm256_stream_si256(static_cast<__m256i *>(to), reinterpret_cast<__m256i>(value));
+#endif
+    } else if constexpr (sizeof(V) == 16) {
+      _mm_stream_si128(static_cast<__m128i *>(to), reinterpret_cast<__m128i>(value));
+    } else {
+      store_bits(value, to);
+    }
+    return;
+  }
+#endif
+  store_bits(value, to);
+}
+
+// The bits of the nearest bfloat16 in the lower halves.
+template <class Bits, class V>
+inline Bits rounded_to_bfloat16(V value) {
+  const Bits bits = reinterpret_cast<Bits>(value);
+  const Bits is_nan = reinterpret_cast<Bits>(value != value);
+  const Bits nearest = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  return (nearest & ~is_nan) | (((bits >> 16) | 0x40u) & is_nan);
+}
+
+template <bool kStream>
+inline void store(Doubles value, double *to) {
+  store_vector<kStream>(value, to);
+}
+template <bool kStream>
+inline void store(Doubles value, float *to) {
+  store_vector<kStream>(__builtin_convertvector(value, HalfFloats), to);
+}
+template <bool kStream>
+inline void store(Doubles value, BFloat16 *to) {
+  const HalfFloats floats = __builtin_convertvector(value, HalfFloats);
+  store_bits(__builtin_convertvector(rounded_to_bfloat16<HalfBits32>(floats), HalfBits16), to);
+}
+template <bool kStream>
+inline void store(Doubles value, Float16 *to) {
+#if defined(__AVX512F__)
+  store_bits(_mm256_cvtps_ph(_mm512_cvtpd_ps((__m512d)value), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), to);
+#elif defined(__F16C__)
+  const __m128i halves =
+      _mm_cvtps_ph(_mm256_cvtpd_ps((__m256d)value), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  _mm_storel_epi64(reinterpret_cast<__m128i *>(to), halves);
+#else
+  for (int i = 0; i < kWidth; ++i) narrow(value[i], to + i);
+#endif
+}
+
+template <bool kStream>
+inline void store32(Floats value, BFloat16 *to) {
+  store_vector<kStream>(__builtin_convertvector(rounded_to_bfloat16<Bits32>(value), Bits16), to);
+}
+template <bool kStream>
+inline void store32(Floats value, Float16 *to) {
+#if defined(__AVX512F__)
+  store_vector<kStream>(_mm512_cvtps_ph((__m512)value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), to);
+#elif defined(__F16C__)
+  store_vector<kStream>(_mm256_cvtps_ph((__m256)value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), to);
+#else
+  for (int i = 0; i < kWidth32; ++i) narrow(value[i], to + i);
+#endif
+}
+
+// The value where the mask has its bits set, otherwise 0.
+inline Doubles masked(Doubles value, Longs mask) {
+  return reinterpret_cast<Doubles>(reinterpret_cast<Longs>(value) & mask);
+}
+
+inline void finish_streaming() {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
+}
+
+// The sum of the lanes, by halves.
+inline double sum_of_lanes(Doubles value) {
+  double lanes[kWidth];
+  store_bits(value, lanes);
+  for (int half = kWidth / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  }
+  return lanes[0];
+}
+
+}  // namespace
+}  // namespace ms_cosine_loss
+
+#endif  // MS_COSINE_LOSS_KERNEL_VECTORS_H_

@@ -1,0 +1,157 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The loss by the compiled kernel: one operator forward, one backward, one for second derivatives."""
+import ctypes
+import functools
+import os
+import pathlib
+import struct
+
+import numpy as np
+from mindspore import Tensor, context, ops
+from mindspore.ops import constexpr
+
+LIBRARY = pathlib.Path(__file__).with_name('libms_cosine_loss.so')
+BUILD_FAILURE = pathlib.Path(__file__).with_name('native_build_failure.txt')
+INTERFACE_VERSION = 1
+
+_REDUCTIONS = ('none', 'mean', 'sum')
+
+# One instance, because second derivatives in graph mode cannot pass the cache of the functional form.
+_zeros = ops.Zeros()
+
+
+def _load():
+    """The loaded library, or None; and why there is none, or ''."""
+    if os.environ.get('MS_COSINE_LOSS_PLAIN', '0') not in ('', '0'):
+        return None, 'MS_COSINE_LOSS_PLAIN is set'
+    if not LIBRARY.exists():
+        failure = BUILD_FAILURE.read_text('utf-8').strip() if BUILD_FAILURE.exists() else 'no reason is on record'
+        return None, f'the kernel was not built when the package was installed ({failure})'
+    try:
+        library = ctypes.CDLL(str(LIBRARY))
+        version = library.ms_cosine_loss_interface_version()
+    except (OSError, AttributeError) as error:
+        return None, f'the kernel cannot be loaded ({error})'
+    if version != INTERFACE_VERSION:
+        return None, f'{LIBRARY.name} has interface {version}, but this package needs {INTERFACE_VERSION}'
+    library.ms_cosine_loss_instruction_set.restype = ctypes.c_char_p
+    library.ms_cosine_loss_threads.argtypes = [ctypes.c_int64]
+    return library, ''
+
+
+def instruction_set():
+    """The instruction set that the kernel runs on here."""
+    return _kernel.ms_cosine_loss_instruction_set().decode()
+
+
+# MindSpore overwrites the variable for the libraries in this process; this is what the user set.
+_OMP_NUM_THREADS = os.environ.get('OMP_NUM_THREADS', '')
+
+
+@functools.cache
+def _threads_allowed():
+    """The user's limits; asked for once, because MindSpore's threads are started once."""
+    limits = [context.get_context('runtime_num_threads')]
+    if _OMP_NUM_THREADS.isdecimal():
+        limits.append(int(_OMP_NUM_THREADS))
+    return min((limit for limit in limits if limit > 0), default=0)
+
+
+def threads():
+    """The threads that the kernel takes for a large call."""
+    return _kernel.ms_cosine_loss_threads(_threads_allowed())
+
+
+def _shape_of_labels(x1, x2, labels, settings):
+    return labels
+
+
+def _scalar_shape(x1, x2, labels, settings):
+    return ()
+
+
+def _dtype_of_logits(x1, x2, labels, settings):
+    return x1
+
+
+def _shapes_of_gradients(x1, x2, labels, settings, upstream):
+    return x1, x2
+
+
+def _dtypes_of_gradients(x1, x2, labels, settings, upstream):
+    return x1, x2
+
+
+def _shapes_of_second_order(x1, x2, labels, settings, upstream, direction1, direction2):
+    return x1, x2, upstream
+
+
+def _dtypes_of_second_order(x1, x2, labels, settings, upstream, direction1, direction2):
+    return x1, x2, upstream
+
+
+def _bprop(x1, x2, labels, settings, out, dout):
+    dx1, dx2 = _backward(x1, x2, labels, settings, dout)
+    # Nobody asks for the gradient of the settings, so whatever has their shape will do.
+    return dx1, dx2, _zeros(labels.shape, labels.dtype), settings
+
+
+def _bprop_of_backward(x1, x2, labels, settings, upstream, out, dout):
+    dx1, dx2, dupstream = _second_order(x1, x2, labels, settings, upstream, dout[0], dout[1])
+    return dx1, dx2, _zeros(labels.shape, labels.dtype), settings, dupstream
+
+
+def _operator(name, shape, dtype, bprop=None):
+    return ops.Custom(f'{LIBRARY}:ms_cosine_loss_{name}', shape, dtype, func_type='aot', bprop=bprop)
+
+
+_kernel, UNAVAILABLE = _load()
+
+if not UNAVAILABLE:
+    # On Ascend the constructor would start to generate code.
+    if context.get_context('device_target') != 'CPU':
+        UNAVAILABLE = 'the device target was not CPU when the package was imported'
+    else:
+        try:
+            _second_order = _operator('second_order', _shapes_of_second_order, _dtypes_of_second_order)
+            _backward = _operator('backward', _shapes_of_gradients, _dtypes_of_gradients, _bprop_of_backward)
+            # Two names for one function, because MindSpore tells operators apart by name when it infers shapes.
+            _forward = _operator('forward', _scalar_shape, _dtype_of_logits, _bprop)
+            _forward_of_each = _operator('forward_of_each', _shape_of_labels, _dtype_of_logits, _bprop)
+        except Exception as error:
+            UNAVAILABLE = f'MindSpore refuses the kernel ({error})'
+
+
+def _bits(value):
+    return struct.unpack('<q', struct.pack('<d', value))[0]
+
+
+@functools.lru_cache(maxsize=256)
+def _packed(margin, eps, reduction, axis, threads_allowed):
+    return Tensor(np.array([_bits(margin), _bits(eps), _REDUCTIONS.index(reduction), axis, threads_allowed], np.int64))
+
+
+@constexpr(reuse_result=False)
+def _settings(margin, eps, reduction, axis):
+    """The kernel's fourth input. As integers, because mixed precision would narrow real numbers."""
+    return _packed(margin, eps, reduction, axis, _threads_allowed())
+
+
+def loss(logits_x1, logits_x2, labels, margin, reduction, axis, eps):
+    """The loss; nothing is checked here."""
+    settings = _settings(margin, eps, reduction, axis)
+    if reduction == 'none':
+        return _forward_of_each(logits_x1, logits_x2, labels, settings)
+    return _forward(logits_x1, logits_x2, labels, settings)
