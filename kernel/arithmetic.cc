@@ -63,15 +63,16 @@ constexpr double kNoGap = 0x1p-96;
 
 // Elements that a lane adds up before it hands on: rounding errors grow with the number of additions in a row.
 constexpr int64_t kRun = 4096;
-constexpr int64_t kRunOfFloats = 16;
+constexpr int64_t kRunOfFloats = 32;
 
-template <class T, class Load>
-inline void load_rest(const T *x1, const T *x2, int64_t count, int width, Load use) {
-  T rest1[kWidth32] = {};
-  T rest2[kWidth32] = {};
+// The last elements of a row, too few for a register, with zeros behind them.
+template <class T, class Use>
+inline void load_rest(const T *x1, const T *x2, int64_t count, Use use) {
+  T rest1[2 * kWidth32] = {};
+  T rest2[2 * kWidth32] = {};
   std::memcpy(rest1, x1, count * sizeof(T));
   std::memcpy(rest2, x2, count * sizeof(T));
-  for (int64_t i = 0; i < count; i += width) use(rest1 + i, rest2 + i);
+  use(rest1, rest2);
 }
 
 #if defined(__AVX2__) && !defined(__AVX512F__)
@@ -100,7 +101,7 @@ inline Sums<double> sums_of_rows(const float *x1, const float *x2, int64_t lengt
       if (i + kWidth <= end) {
         a = load(x1 + i), b = load(x2 + i);
       } else {
-        load_rest(x1 + i, x2 + i, end - i, kWidth, [&](const float *from1, const float *from2) {
+        load_rest(x1 + i, x2 + i, end - i, [&](const float *from1, const float *from2) {
           a = load(from1), b = load(from2);
         });
       }
@@ -121,39 +122,26 @@ inline Sums<double> sums_of_rows(const float *x1, const float *x2, int64_t lengt
 // The same of half types: products of 11 bits are exact in float32, and short runs of them are added in it.
 template <class Half>
 inline Sums<double> sums_of_rows(const Half *x1, const Half *x2, int64_t length) {
+  constexpr int kStep = 2 * kWidth32;
   Doubles product = {}, square1 = {}, square2 = {};
-  const auto hand_on = [](Floats run, Doubles *sum) {
-    float lanes[kWidth32];
-    store_bits(run, lanes);
-    *sum += load(lanes) + load(lanes + kWidth);
-  };
-  int64_t i = 0;
-  while (i < length) {
-    Floats run_of_product[2] = {}, run_of_square1[2] = {}, run_of_square2[2] = {};
-    const auto add = [&](const Half *from1, const Half *from2, int k) {
-      const Floats a = load32(from1), b = load32(from2);
-      run_of_product[k] = fused_multiply_add(a, b, run_of_product[k]);
-      run_of_square1[k] = fused_multiply_add(a, a, run_of_square1[k]);
-      run_of_square2[k] = fused_multiply_add(b, b, run_of_square2[k]);
+  for (int64_t start = 0; start < length; start += kRunOfFloats * kStep) {
+    const int64_t end = length - start < kRunOfFloats * kStep ? length : start + kRunOfFloats * kStep;
+    TwoFloats run_of_product = {}, run_of_square1 = {}, run_of_square2 = {};
+    const auto add = [&](const Half *from1, const Half *from2) {
+      const TwoFloats a = load_two(from1), b = load_two(from2);
+      run_of_product.first = fused_multiply_add(a.first, b.first, run_of_product.first);
+      run_of_product.second = fused_multiply_add(a.second, b.second, run_of_product.second);
+      run_of_square1.first = fused_multiply_add(a.first, a.first, run_of_square1.first);
+      run_of_square1.second = fused_multiply_add(a.second, a.second, run_of_square1.second);
+      run_of_square2.first = fused_multiply_add(b.first, b.first, run_of_square2.first);
+      run_of_square2.second = fused_multiply_add(b.second, b.second, run_of_square2.second);
     };
-    int64_t in_run = 0;
-    for (; in_run < kRunOfFloats && i + 2 * kWidth32 <= length; ++in_run, i += 2 * kWidth32) {
-      add(x1 + i, x2 + i, 0);
-      add(x1 + i + kWidth32, x2 + i + kWidth32, 1);
-    }
-    if (in_run < kRunOfFloats) {
-      for (; i + kWidth32 <= length; i += kWidth32) add(x1 + i, x2 + i, 0);
-      if (i < length) {
-        load_rest(x1 + i, x2 + i, length - i, kWidth32,
-                  [&](const Half *from1, const Half *from2) { add(from1, from2, 1); });
-        i = length;
-      }
-    }
-    for (int k = 0; k < 2; ++k) {
-      hand_on(run_of_product[k], &product);
-      hand_on(run_of_square1[k], &square1);
-      hand_on(run_of_square2[k], &square2);
-    }
+    int64_t i = start;
+    for (; i + kStep <= end; i += kStep) add(x1 + i, x2 + i);
+    if (i < end) load_rest(x1 + i, x2 + i, end - i, add);
+    product += sum_of_halves(run_of_product.first + run_of_product.second);
+    square1 += sum_of_halves(run_of_square1.first + run_of_square1.second);
+    square2 += sum_of_halves(run_of_square2.first + run_of_square2.second);
   }
   return {sum_of_lanes(product), sum_of_lanes(square1), sum_of_lanes(square2)};
 }
@@ -191,7 +179,7 @@ inline Sums<DoubleDouble> exact_sums_of_rows(const T *x1, const T *x2, int64_t l
   };
   int64_t i = 0;
   for (; i + kWidth <= length; i += kWidth) add(x1 + i, x2 + i);
-  if (i < length) load_rest(x1 + i, x2 + i, length - i, kWidth, add);
+  if (i < length) load_rest(x1 + i, x2 + i, length - i, add);
   return {product.total(), square1.total(), square2.total()};
 }
 
@@ -267,12 +255,14 @@ inline Cosine directionless(double product, Label label, double margin) {
   return {0, 0, cosine, label == Label::kSimilar ? 1 - cosine : cosine - margin, 0, 0};
 }
 
-inline Cosine cosine_of(Sums<double> sums, Label label, double eps, double margin) {
+// The squares of float32 are far from the ends of double. Only the gradient needs the inverse norms.
+inline Cosine cosine_of(Sums<double> sums, Label label, double eps, double margin, bool for_gradient) {
   const double square1 = sums.square1 + eps, square2 = sums.square2 + eps;
   if (square1 == 0 || square2 == 0) return directionless(sums.product, label, margin);
-  const double inverse1 = 1 / std::sqrt(square1), inverse2 = 1 / std::sqrt(square2);
-  const double cosine = sums.product * inverse1 * inverse2;
-  return {inverse1, inverse2, cosine, label == Label::kSimilar ? 1 - cosine : cosine - margin, 0, 0};
+  const double cosine = sums.product / std::sqrt(square1 * square2);
+  const double gap = label == Label::kSimilar ? 1 - cosine : cosine - margin;
+  if (!for_gradient) return {0, 0, cosine, gap, 0, 0};
+  return {1 / std::sqrt(square1), 1 / std::sqrt(square2), cosine, gap, 0, 0};
 }
 
 inline Cosine cosine_of(Sums<DoubleDouble> sums, Label label, double eps, double margin) {
@@ -395,7 +385,7 @@ inline void cosines_of(const Problem &problem, const Block<T> &block, const Labe
     for (int i = 0; i < block.count; ++i) {
       is_done[i] = labels[i] == Label::kIgnored;
       if (is_done[i]) continue;
-      cosines[i] = cosine_of(sums[i], labels[i], problem.eps, problem.margin);
+      cosines[i] = cosine_of(sums[i], labels[i], problem.eps, problem.margin, for_gradient);
       is_done[i] = suffices<T>(sums[i], cosines[i], for_gradient);
       are_all_done &= is_done[i];
     }
@@ -451,49 +441,72 @@ inline Coefficients coefficients_of(const Cosine &cosine, double weight) {
           -(weight * cosine.inverse2) * (cosine.cosine * cosine.inverse2)};
 }
 
-template <bool kStream, class T>
-inline void write_row(const Problem &problem, const Coefficients &by, const T *x1, const T *x2, T *to1, T *to2) {
-  const auto write = [&](const T *from1, const T *from2, T *at1, T *at2) {
-    const Doubles a = load(from1), b = load(from2);
-    store<kStream>(fused_multiply_add(b, Doubles{} + by.across, a * by.along1), at1);
-    store<kStream>(fused_multiply_add(a, Doubles{} + by.across, b * by.along2), at2);
-  };
-  int64_t i = 0;
-  for (; i + kWidth32 <= problem.length; i += kWidth32) {
-    write(x1 + i, x2 + i, to1 + i, to2 + i);
-    write(x1 + i + kWidth, x2 + i + kWidth, to1 + i + kWidth, to2 + i + kWidth);
-  }
-  for (; i < problem.length; ++i) {
+// The elements that are left over at the end of a row.
+template <class T>
+inline void write_rest(const Problem &problem, const Coefficients &by, const T *x1, const T *x2, int64_t from, T *to1,
+                       T *to2) {
+  for (int64_t i = from; i < problem.length; ++i) {
     const double a = widened(x1[i]), b = widened(x2[i]);
     narrow(by.across * b + by.along1 * a, to1 + i);
     narrow(by.across * a + by.along2 * b, to2 + i);
   }
 }
 
-// The same of half types in float32, whose rounding is far below theirs.
-template <bool kStream, class Half>
-inline void write_row_in_floats(const Problem &problem, const Coefficients &by, const Half *x1, const Half *x2,
-                                Half *to1, Half *to2) {
+// Brings what lies one row on into the cache, so that its sums need not wait while this row is written.
+template <class T>
+inline void prefetch_next_row(const Problem &problem, const T *x1, const T *x2) {
+  __builtin_prefetch(x1 + problem.length);
+  __builtin_prefetch(x2 + problem.length);
+}
+
+template <bool kStream, class T>
+inline void write_row(const Problem &problem, const Coefficients &by, const T *x1, const T *x2, T *to1, T *to2) {
+  const auto write = [&](int64_t i) {
+    const Doubles a = load(x1 + i), b = load(x2 + i);
+    store<kStream>(fused_multiply_add(b, Doubles{} + by.across, a * by.along1), to1 + i);
+    store<kStream>(fused_multiply_add(a, Doubles{} + by.across, b * by.along2), to2 + i);
+  };
+  int64_t i = 0;
+  for (; i + kWidth32 <= problem.length; i += kWidth32) {
+    prefetch_next_row(problem, x1 + i, x2 + i);
+    write(i);
+    write(i + kWidth);
+  }
+  write_rest(problem, by, x1, x2, i, to1, to2);
+}
+
+// The same in float32.
+template <bool kStream, class T>
+inline void write_row_in_floats(const Problem &problem, const Coefficients &by, const T *x1, const T *x2, T *to1,
+                                T *to2) {
   const Floats across = Floats{} + static_cast<float>(by.across);
   const Floats along1 = Floats{} + static_cast<float>(by.along1);
   const Floats along2 = Floats{} + static_cast<float>(by.along2);
   int64_t i = 0;
-  for (; i + kWidth32 <= problem.length; i += kWidth32) {
-    const Floats a = load32(x1 + i), b = load32(x2 + i);
-    store32<kStream>(fused_multiply_add(b, across, a * along1), to1 + i);
-    store32<kStream>(fused_multiply_add(a, across, b * along2), to2 + i);
+  for (; i + 2 * kWidth32 <= problem.length; i += 2 * kWidth32) {
+    prefetch_next_row(problem, x1 + i, x2 + i);
+    if (sizeof(T) == 4) prefetch_next_row(problem, x1 + i + kWidth32, x2 + i + kWidth32);
+    const TwoFloats a = load_two(x1 + i), b = load_two(x2 + i);
+    store_two<kStream>({fused_multiply_add(b.first, across, a.first * along1),
+                        fused_multiply_add(b.second, across, a.second * along1)},
+                       to1 + i);
+    store_two<kStream>({fused_multiply_add(a.first, across, b.first * along2),
+                        fused_multiply_add(a.second, across, b.second * along2)},
+                       to2 + i);
   }
-  for (; i < problem.length; ++i) {
-    const double a = widened(x1[i]), b = widened(x2[i]);
-    narrow(by.across * b + by.along1 * a, to1 + i);
-    narrow(by.across * a + by.along2 * b, to2 + i);
-  }
+  write_rest(problem, by, x1, x2, i, to1, to2);
 }
 
+// The cosine up to which float32 serves for the two terms of a gradient, which cancel towards ±1. Rounding is far below
+// the half types, and below 2.3 ulp of float32 itself.
+template <class T>
+constexpr double kMaxCosineInFloats = std::is_same_v<T, float> ? 0.8 : 1 - Near<T>::kGap;
+
 // Whether float32 can carry the coefficients of a pair, and all that they are multiplied with.
+template <class T>
 inline bool fits_floats(const Cosine &cosine, double weight) {
   const double scale1 = std::fabs(weight * cosine.inverse1), scale2 = std::fabs(weight * cosine.inverse2);
-  return 1 - std::fabs(cosine.cosine) >= Near<Float16>::kGap && is_between(scale1, 0x1p-60, 0x1p60) &&
+  return std::fabs(cosine.cosine) <= kMaxCosineInFloats<T> && is_between(scale1, 0x1p-60, 0x1p60) &&
          is_between(scale2, 0x1p-60, 0x1p60) && is_between(cosine.inverse1, 0x1p-60, 0x1p60) &&
          is_between(cosine.inverse2, 0x1p-60, 0x1p60);
 }
@@ -502,8 +515,8 @@ template <bool kStream, class T>
 inline void write_row_of(const Problem &problem, const Cosine &cosine, double weight, const T *x1, const T *x2, T *to1,
                          T *to2) {
   const Coefficients by = coefficients_of(cosine, weight);
-  if constexpr (!std::is_same_v<T, float> && !std::is_same_v<T, double>) {
-    if (fits_floats(cosine, weight)) return write_row_in_floats<kStream>(problem, by, x1, x2, to1, to2);
+  if constexpr (!std::is_same_v<T, double>) {
+    if (fits_floats<T>(cosine, weight)) return write_row_in_floats<kStream>(problem, by, x1, x2, to1, to2);
   }
   write_row<kStream>(problem, by, x1, x2, to1, to2);
 }

@@ -123,11 +123,12 @@ inline Doubles load(const Float16 *from) {
 #endif
 }
 
-// kWidth32 elements as floats.
-inline Floats load32(const BFloat16 *from) {
-  const Bits32 bits = __builtin_convertvector(load_bits<Bits16>(from), Bits32) << 16;
-  return reinterpret_cast<Floats>(bits);
-}
+// 2 * kWidth32 elements as two registers of floats, for bfloat16 those at even places and those at odd ones.
+struct TwoFloats {
+  Floats first;
+  Floats second;
+};
+
 inline Floats load32(const Float16 *from) {
 #if defined(__AVX512F__)
   return reinterpret_cast<Floats>(_mm512_cvtph_ps(load_bits<__m256i>(from)));
@@ -141,6 +142,12 @@ inline Floats load32(const Float16 *from) {
   const Bits32 special = (magnitude << 13) | 0x7f800000u;
   return reinterpret_cast<Floats>((finite & ~is_special) | (special & is_special) | ((bits & 0x8000u) << 16));
 #endif
+}
+inline TwoFloats load_two(const float *from) { return {load_bits<Floats>(from), load_bits<Floats>(from + kWidth32)}; }
+inline TwoFloats load_two(const Float16 *from) { return {load32(from), load32(from + kWidth32)}; }
+inline TwoFloats load_two(const BFloat16 *from) {
+  const Bits32 pairs = load_bits<Bits32>(from);
+  return {reinterpret_cast<Floats>(pairs << 16), reinterpret_cast<Floats>(pairs & 0xffff0000u)};
 }
 
 // kStream goes past the caches and needs an aligned address.
@@ -167,15 +174,6 @@ inline void store_vector(V value, void *to) {
   store_bits(value, to);
 }
 
-// The bits of the nearest bfloat16 in the lower halves.
-template <class Bits, class V>
-inline Bits rounded_to_bfloat16(V value) {
-  const Bits bits = reinterpret_cast<Bits>(value);
-  const Bits is_nan = reinterpret_cast<Bits>(value != value);
-  const Bits nearest = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  return (nearest & ~is_nan) | (((bits >> 16) | 0x40u) & is_nan);
-}
-
 template <bool kStream>
 inline void store(Doubles value, double *to) {
   store_vector<kStream>(value, to);
@@ -187,7 +185,10 @@ inline void store(Doubles value, float *to) {
 template <bool kStream>
 inline void store(Doubles value, BFloat16 *to) {
   const HalfFloats floats = __builtin_convertvector(value, HalfFloats);
-  store_bits(__builtin_convertvector(rounded_to_bfloat16<HalfBits32>(floats), HalfBits16), to);
+  const HalfBits32 is_nan = reinterpret_cast<HalfBits32>(floats != floats);
+  const HalfBits32 bits = reinterpret_cast<HalfBits32>(floats);
+  const HalfBits32 nearest = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  store_bits(__builtin_convertvector((nearest & ~is_nan) | (0x7fc0u & is_nan), HalfBits16), to);
 }
 template <bool kStream>
 inline void store(Doubles value, Float16 *to) {
@@ -202,19 +203,32 @@ inline void store(Doubles value, Float16 *to) {
 #endif
 }
 
+// The inverse of load_two, for finite numbers; bfloat16 rounds ties away from zero here.
 template <bool kStream>
-inline void store32(Floats value, BFloat16 *to) {
-  store_vector<kStream>(__builtin_convertvector(rounded_to_bfloat16<Bits32>(value), Bits16), to);
+inline void store_two(TwoFloats value, float *to) {
+  store_vector<kStream>(value.first, to);
+  store_vector<kStream>(value.second, to + kWidth32);
 }
 template <bool kStream>
-inline void store32(Floats value, Float16 *to) {
+inline void store_two(TwoFloats value, BFloat16 *to) {
+  const Bits32 even = reinterpret_cast<Bits32>(value.first) + 0x8000u;
+  const Bits32 odd = reinterpret_cast<Bits32>(value.second) + 0x8000u;
+  store_vector<kStream>((even >> 16) | (odd & 0xffff0000u), to);
+}
+template <bool kStream>
+inline void store_two(TwoFloats value, Float16 *to) {
+  const Floats values[2] = {value.first, value.second};
+  for (int k = 0; k < 2; ++k) {
 #if defined(__AVX512F__)
-  store_vector<kStream>(_mm512_cvtps_ph((__m512)value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), to);
+    store_vector<kStream>(_mm512_cvtps_ph((__m512)values[k], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC),
+                          to + k * kWidth32);
 #elif defined(__F16C__)
-  store_vector<kStream>(_mm256_cvtps_ph((__m256)value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), to);
+    store_vector<kStream>(_mm256_cvtps_ph((__m256)values[k], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC),
+                          to + k * kWidth32);
 #else
-  for (int i = 0; i < kWidth32; ++i) narrow(value[i], to + i);
+    for (int i = 0; i < kWidth32; ++i) narrow(values[k][i], to + k * kWidth32 + i);
 #endif
+  }
 }
 
 // The value where the mask has its bits set, otherwise 0.
@@ -230,12 +244,21 @@ inline void finish_streaming() {
 
 // The sum of the lanes, by halves.
 inline double sum_of_lanes(Doubles value) {
-  double lanes[kWidth];
-  store_bits(value, lanes);
-  for (int half = kWidth / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
-  }
-  return lanes[0];
+#if defined(__AVX512F__)
+  return _mm512_reduce_add_pd((__m512d)value);
+#elif defined(__AVX2__)
+  const __m128d half = _mm_add_pd(_mm256_castpd256_pd128((__m256d)value), _mm256_extractf128_pd((__m256d)value, 1));
+  return half[0] + half[1];
+#else
+  return value[0] + value[1];
+#endif
+}
+
+// A register of floats added up to doubles, half by half.
+inline Doubles sum_of_halves(Floats value) {
+  HalfFloats halves[2];
+  std::memcpy(halves, &value, sizeof(halves));
+  return __builtin_convertvector(halves[0], Doubles) + __builtin_convertvector(halves[1], Doubles);
 }
 
 }  // namespace

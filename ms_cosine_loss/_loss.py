@@ -108,8 +108,8 @@ class CosineEmbeddingLoss(nn.LossBase):
         \end{cases}
 
     The function is that of ``torch.nn.CosineEmbeddingLoss``, whose `eps` is fixed at 1e-12. No loss is negative, and
-    a vector of zeros has the cosine 0. float16 and bfloat16 are computed in at least float32, float32 on CPU in
-    at least float64, and rounded once, at the end.
+    a vector of zeros has the cosine 0. float16 and bfloat16 are computed in float32 or wider, and the
+    result is rounded once, at the end.
 
     Note:
         - The gradient for a vector of zeros is large by design of `eps`: the other vector divided by its norm and by
@@ -117,9 +117,9 @@ class CosineEmbeddingLoss(nn.LossBase):
         - Where :math:`\cos - margin` is exactly 0 the gradient of a dissimilar pair flows, as in PyTorch.
         - A NaN or an infinity in a pair labelled 1 or -1 gives NaN for that pair. In a pair with any other label it
           gives 0.
-        - On CPU every finite input gives a finite loss. Elsewhere the squared norms have to stay inside the range of the
-          arithmetic: norms up to 1.8e19 for bfloat16 and float32, up to 1.3e154 for float64, and any for float16; beyond
-          it the loss is NaN. :func:`ms_cosine_loss.set_implementation` says what runs where.
+        - The native implementation gives a finite loss for every finite input. The plain one needs squared norms inside
+          the range of its arithmetic: norms up to 1.8e19 for bfloat16 and float32, up to 1.3e154 for float64, any for
+          float16; beyond it the loss is NaN. See :func:`ms_cosine_loss.set_implementation`.
         - With dynamic shapes in graph mode, a length that is not known while the graph is compiled is taken to fit.
           With dynamic rank the logits must have at least two dimensions.
 
