@@ -13,7 +13,6 @@
 # limitations under the License.
 """From the cosines to the result: what a label means, the hinge and the reduction."""
 from mindspore import Tensor, mint, nn, ops
-from mindspore.ops import constexpr
 
 from ms_cosine_loss._rules import DISSIMILAR, SIMILAR, constant, is_known
 
@@ -22,33 +21,28 @@ _zeros = ops.Zeros()
 
 
 class _ReducedLosses(nn.Cell):
-    """The sum of the losses of the pairs over `divisor`; with `divisor` 0 each loss. NaN stays NaN.
-
-    Each loss comes in the shape of `labels` without `axis`, or in just that shape where `axis` is -1. No argument is a
-    tuple: a graph may flatten one into several parameters, which the `bprop` then lacks.
+    """The sum of the losses of the pairs over `divisor`; with `divisor` 0 each loss, in `shape`. NaN stays NaN.
 
     The `bprop` is linear in the gradient that comes in, so that differentiating it again is right too. It keeps the
     gradient of a pair so parallel that rounding put its cosine above 1, and it gives PyNative the right second
     derivatives that MindSpore's own sums and reshapes do not.
     """
 
-    def construct(self, cosine, labels, margin, divisor, axis):
+    def construct(self, cosine, labels, margin, divisor, shape):
         zeros = _zeros(labels.shape, cosine.dtype)
         hinge = cosine - constant(margin, cosine.dtype)
         losses = ops.select(labels == SIMILAR, 1.0 - cosine, ops.select(labels == DISSIMILAR, hinge, zeros))
         losses = ops.select(losses < 0, zeros, losses)
         if divisor == 0:
-            if axis >= 0:
-                losses = ops.reshape(losses, labels.shape[:axis] + labels.shape[axis + 1:])
-            return losses
+            return ops.reshape(losses, shape)
         losses = mint.sum(losses)
         if divisor > 1:
             losses = losses / divisor
         return losses
 
-    def bprop(self, cosine, labels, margin, divisor, axis, out, dout):
+    def bprop(self, cosine, labels, margin, divisor, shape, out, dout):
         zeros = _zeros(labels.shape, cosine.dtype)
-        if divisor == 0 and axis >= 0:
+        if divisor == 0:
             dout = ops.reshape(dout, labels.shape)
         if divisor > 1:
             dout = dout / divisor
@@ -57,16 +51,10 @@ class _ReducedLosses(nn.Cell):
         threshold = constant(margin if margin > -1 else -2, cosine.dtype)
         is_open = ops.logical_and(labels == DISSIMILAR, cosine >= threshold)
         dcosine = ops.select(labels == SIMILAR, -dlosses, ops.select(is_open, dlosses, zeros))
-        return dcosine, _zeros(labels.shape, labels.dtype), 0.0, 0, 0
+        return dcosine, _zeros(labels.shape, labels.dtype), 0.0, 0, ()
 
 
 _reduced_losses = _ReducedLosses()
-
-
-@constexpr
-def _missing_axis(kept, shape):
-    """The axis without which `kept` is `shape`; where there are several, any of them."""
-    return next(axis for axis in range(len(kept)) if kept[:axis] + kept[axis + 1:] == shape)
 
 
 def _empty(shape, reduction, dtype):
@@ -90,9 +78,7 @@ def reduced_losses(cosine, labels, margin, reduction, shape, dtype):
         dtype (mindspore.dtype): The dtype of the result.
     """
     if not is_known(shape):
-        losses = _reduced_losses(cosine, labels, margin, 0, -1)
-        if reduction == 'none':
-            losses = ops.reshape(losses, shape)
+        losses = _reduced_losses(cosine, labels, margin, 0, shape)
         if reduction == 'sum':
             losses = mint.sum(losses)
         if reduction == 'mean':
@@ -105,4 +91,4 @@ def reduced_losses(cosine, labels, margin, reduction, shape, dtype):
         divisor = 1
     if reduction == 'mean':
         divisor = labels.size
-    return ops.cast(_reduced_losses(cosine, labels, margin, divisor, _missing_axis(labels.shape, shape)), dtype)
+    return ops.cast(_reduced_losses(cosine, labels, margin, divisor, shape), dtype)

@@ -121,34 +121,36 @@ class _RowProducts(nn.Cell):
 
 
 class _Expand(nn.Cell):
-    """Repeats the axes of length 1, but for `axis`, so that x has the shape of `labels` along them.
+    """Repeats the axes of length 1 so that x has the given shape."""
 
-    The shape is not an argument itself: a graph may flatten a tuple into several parameters, which the `bprop` then
-    lacks.
-    """
-
-    def construct(self, x, labels, axis):
+    def construct(self, x, shape):
         # Widened first, because there is no bfloat16 kernel for this in a graph on CPU.
-        x = ops.cast(x, wide(x.dtype))
-        return ops.broadcast_to(x, labels.shape[:axis] + (x.shape[axis],) + labels.shape[axis + 1:])
+        return ops.broadcast_to(ops.cast(x, wide(x.dtype)), shape)
 
-    def bprop(self, x, labels, axis, out, dout):
+    def bprop(self, x, shape, out, dout):
         repeated = ()
-        for i in range(x.ndim):
-            if i != axis and x.shape[i] != labels.shape[i]:
-                repeated = repeated + (i,)
-        return ops.cast(mint.sum(dout, repeated, True), x.dtype), _zeros(labels.shape, labels.dtype), 0
+        for axis in range(x.ndim):
+            if x.shape[axis] != shape[axis]:
+                repeated = repeated + (axis,)
+        return ops.cast(mint.sum(dout, repeated, True), x.dtype), ()
 
 
 _row_products = _RowProducts()
 _expand = _Expand()
 
 
-def _broadcast(x, labels, axis):
-    """`x` in the common shape of the logits."""
-    if x.shape[:axis] == labels.shape[:axis] and x.shape[axis + 1:] == labels.shape[axis + 1:]:
-        return x
-    return _expand(x, labels, axis)
+def _broadcast(x1, x2):
+    """Both logits in their common shape."""
+    if x1.shape == x2.shape:
+        return x1, x2
+    shape = ()
+    for length1, length2 in zip(x1.shape, x2.shape):
+        shape = shape + (length1 if length2 == 1 else length2,)
+    if x1.shape != shape:
+        x1 = _expand(x1, shape)
+    if x2.shape != shape:
+        x2 = _expand(x2, shape)
+    return x1, x2
 
 
 def _row_products_of_unknown_shape(x1, x2, labels, axis):
@@ -182,8 +184,7 @@ def cosines(logits_x1, logits_x2, labels, axis, eps):
         # The sum of no elements would be read from stale memory.
         if logits_x1.shape[axis] == 0:
             return _zeros(labels.shape, wide(logits_x1.dtype))
-        logits_x1 = _broadcast(logits_x1, labels, axis)
-        logits_x2 = _broadcast(logits_x2, labels, axis)
+        logits_x1, logits_x2 = _broadcast(logits_x1, logits_x2)
         product, square1, square2 = _row_products(logits_x1, logits_x2, labels, axis)
     else:
         product, square1, square2 = _row_products_of_unknown_shape(logits_x1, logits_x2, labels, axis)
