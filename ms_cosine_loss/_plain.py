@@ -29,6 +29,7 @@ from ms_cosine_loss._rules import SIMILAR, constant, is_compiling, is_known, wid
 _zeros = ops.Zeros()
 _ones = ops.Ones()
 _tile = ops.Tile()
+_mul_no_nan = ops.MulNoNan()
 
 # On CPU a sum of float32 goes on in 16 lanes at once and is most exact in whole rounds of them; float64 has one lane.
 _RUNS = (32, 16)
@@ -77,10 +78,6 @@ def _sum(x, axis):
     last = x.ndim - 1
     if x.dtype == ms.float32 and x.ndim > 2 and axis < last:
         return mint.sum(x, axis, True)
-    # In PyNative every reshape is a copy and some milliseconds of delay, which only a large tensor is worth.
-    is_worth_runs = axis == 1 and (is_compiling() or x.size > _FEW_ELEMENTS)
-    if x.dtype == ms.float32 and x.ndim == 2 and x.shape[axis] > _RUNS[0] and not is_worth_runs:
-        return mint.sum(ops.expand_dims(x, 2 * axis), 1)
     runs = _RUNS if x.dtype == ms.float32 else _RUNS_OF_FLOAT64
     if x.ndim == 2 and axis == 1:
         return _sum_rows(x, runs)
@@ -99,6 +96,12 @@ class _RowProducts(nn.Cell):
         # Widened in here, not by the caller: mixed precision may narrow whatever enters a cell.
         x1 = ops.cast(x1, wide(x1.dtype))
         x2 = ops.cast(x2, wide(x2.dtype))
+        # In PyNative every use of a reshaped tensor is a copy and some milliseconds of delay, which only a large tensor
+        # is worth; a stack of one is neither, and of rank 3, whose sums are exact.
+        is_worth_runs = axis == 1 and (is_compiling() or x1.size > _FEW_ELEMENTS)
+        if x1.dtype == ms.float32 and x1.ndim == 2 and not is_worth_runs:
+            x1, x2 = ops.stack((x1,), 2 * axis), ops.stack((x2,), 2 * axis)
+            return mint.sum(x1 * x2, 1), mint.sum(x1 * x1, 1), mint.sum(x2 * x2, 1)
         return _sum(x1 * x2, axis), _sum(x1 * x1, axis), _sum(x2 * x2, axis)
 
     def bprop(self, x1, x2, labels, axis, out, dout):
@@ -107,18 +110,14 @@ class _RowProducts(nn.Cell):
         dproduct, dsquare1, dsquare2 = dout
         # Tiled by hand: an operator that broadcasts (N, 1) against (N, D) is several times slower on CPU.
         multiples = (1,) * axis + (x1.shape[axis],) + (1,) * (x1.ndim - axis - 1)
-        # Selected on both sides of the product, because a factor of 0 does not remove a NaN.
         keep = ops.equal(ops.abs(labels), SIMILAR)
         zeros = _zeros(labels.shape, wide1.dtype)
         dproduct = _tile(ops.select(keep, dproduct, zeros), multiples)
         dsquare1 = _tile(ops.select(keep, 2 * dsquare1, zeros), multiples)
         dsquare2 = _tile(ops.select(keep, 2 * dsquare2, zeros), multiples)
-        keep = _tile(keep, multiples)
-        zeros = _tile(zeros, multiples)
-        wide1 = ops.select(keep, wide1, zeros)
-        wide2 = ops.select(keep, wide2, zeros)
-        dx1 = dproduct * wide2 + dsquare1 * wide1
-        dx2 = dproduct * wide1 + dsquare2 * wide2
+        # Unlike Mul, a second factor of 0 gives 0 even beside NaN.
+        dx1 = _mul_no_nan(wide2, dproduct) + _mul_no_nan(wide1, dsquare1)
+        dx2 = _mul_no_nan(wide1, dproduct) + _mul_no_nan(wide2, dsquare2)
         return ops.cast(dx1, x1.dtype), ops.cast(dx2, x2.dtype), _zeros(labels.shape, labels.dtype), 0
 
 

@@ -14,9 +14,10 @@
 """What every behavioural test needs: exact tensors of each dtype, and values and gradients back as float64 arrays."""
 import mindspore as ms
 import numpy as np
-from mindspore import Tensor
+from mindspore import Tensor, nn
 
 from ms_cosine_loss import CosineEmbeddingLoss
+from tests import truth
 
 DTYPES = (ms.float16, ms.bfloat16, ms.float32, ms.float64)
 HALVES = (ms.float16, ms.bfloat16)
@@ -98,6 +99,39 @@ def labels_shape(shape1, shape2, axis):
     shape = list(np.broadcast_shapes(shape1, shape2))
     del shape[0 if len(shape) == 1 else axis]
     return tuple(shape)
+
+
+def norms(rows):
+    """The length of each row, or of the one vector."""
+    return np.linalg.norm(np.atleast_2d(rows), axis=1)
+
+
+def pair_losses(x1, x2, labels, axis=1, **settings):
+    """The true losses of logits that broadcast, `axis` being the Cell's."""
+    shape = np.broadcast_shapes(np.shape(x1), np.shape(x2))
+    return truth.pair_losses(np.broadcast_to(x1, shape), np.broadcast_to(x2, shape), labels,
+                             axis=0 if len(shape) == 1 else axis, **settings)
+
+
+def pair_gradients(x1, x2, labels, upstream=1.0, axis=1, **settings):
+    """The true gradients in the shapes of the logits: each summed over the axes along which it was repeated."""
+    shape = np.broadcast_shapes(np.shape(x1), np.shape(x2))
+    found = truth.gradients(np.broadcast_to(x1, shape), np.broadcast_to(x2, shape), labels,
+                            np.broadcast_to(upstream, np.shape(labels)), axis=0 if len(shape) == 1 else axis,
+                            **settings)
+    return tuple(gradient.sum(axis=tuple(i for i, length in enumerate(x.shape) if length != shape[i]), keepdims=True)
+                 for gradient, x in zip(found, (x1, x2)))
+
+
+class Weighted(nn.Cell):
+    """A loss times its upstream weight."""
+
+    def __init__(self, loss):
+        super().__init__()
+        self.loss = loss
+
+    def construct(self, logits_x1, logits_x2, labels, upstream):
+        return self.loss(logits_x1, logits_x2, labels) * upstream
 
 
 def value(x1, x2, labels, dtype=ms.float32, labels_dtype=ms.int32, **settings):

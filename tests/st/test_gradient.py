@@ -32,6 +32,7 @@ from tests.st.evaluation import (
     gradients,
     labels_shape,
     normal,
+    pair_gradients,
     rounded,
     signs,
     tensor,
@@ -68,17 +69,6 @@ def _weights(seed, shape):
     return np.random.default_rng(seed).integers(-12, 13, shape) / 8
 
 
-def _true_gradients(x1, x2, labels, upstream=1.0, axis=1, **settings):
-    """The gradients in the shapes of the logits: each summed over the axes along which it was repeated."""
-    shape = np.broadcast_shapes(np.shape(x1), np.shape(x2))
-    axis = 0 if len(shape) == 1 else axis
-    upstream = np.broadcast_to(upstream, np.shape(labels))
-    found = truth.gradients(np.broadcast_to(x1, shape), np.broadcast_to(x2, shape), labels, upstream, axis=axis,
-                            **settings)
-    return tuple(gradient.sum(axis=tuple(i for i, length in enumerate(x.shape) if length != shape[i]), keepdims=True)
-                 for gradient, x in zip(found, (x1, x2)))
-
-
 def _assert_gradients(actual, expected, dtype, axis=-1):
     for each, truly in zip(actual, expected):
         if dtype in HALVES:
@@ -97,7 +87,7 @@ def test_reductions_under_upstream_gradients(reduction, dtype):
     upstream = _weights(4, 13) if reduction == 'none' else 1024.0
     margin = -0.1
     share = upstream / 13 if reduction == 'mean' else upstream
-    expected = _true_gradients(x1, x2, labels, share, margin=margin)
+    expected = pair_gradients(x1, x2, labels, share, margin=margin)
     actual = gradients(x1, x2, labels, dtype, upstream, margin=margin, reduction=reduction)
     _assert_gradients(actual, expected, dtype)
 
@@ -107,7 +97,7 @@ def test_layouts(shape1, shape2, axis):
     x1, x2 = normal(5, shape1), normal(6, shape2)
     shape = labels_shape(shape1, shape2, axis)
     labels, upstream = signs(7, shape), _weights(8, shape)
-    expected = _true_gradients(x1, x2, labels, upstream, axis=axis, margin=-0.3)
+    expected = pair_gradients(x1, x2, labels, upstream, axis=axis, margin=-0.3)
     actual = gradients(x1, x2, labels, ms.float64, upstream, axis=axis, margin=-0.3, reduction='none')
     # Summed over at most 20 pairs, some of which cancel: the figure is of what is summed, so ten times it of the sum.
     for each, truly in zip(actual, expected):
@@ -191,7 +181,7 @@ def test_zero_rows_without_eps_get_no_gradient(dtype):
     x1[[0, 1, 4, 5]] = 0
     x2[[2, 3, 4, 5]] = 0
     labels = np.tile([1, -1], 4)
-    expected = _true_gradients(x1[6:], x2[6:], labels[6:], margin=-1.0, eps=0)
+    expected = pair_gradients(x1[6:], x2[6:], labels[6:], margin=-1.0, eps=0)
     for each, truly in zip(gradients(x1, x2, labels, dtype, margin=-1.0, reduction='none', eps=0), expected):
         assert (each[:6] == 0).all()
         _assert_gradients([each[6:]], [truly], dtype)
@@ -213,7 +203,7 @@ def test_ignored_rows_get_no_gradient_whatever_they_hold(reduction, dtype):
     x1[0], x2[2], x1[4], x2[4], x1[6, 0], x2[7, 1] = math.nan, math.inf, -math.inf, math.nan, math.inf, math.nan
     kept, ignored = np.array([1, 3, 5]), np.array([0, 2, 4, 6, 7, 8])
     share = 1 / 9 if reduction == 'mean' else 1.0
-    expected = _true_gradients(x1[kept], x2[kept], labels[kept], share, margin=-1.0)
+    expected = pair_gradients(x1[kept], x2[kept], labels[kept], share, margin=-1.0)
     actual = gradients(x1, x2, labels, dtype, labels_dtype=ms.float32, margin=-1.0, reduction=reduction)
     for each in actual:
         assert (each[ignored] == 0).all()
@@ -231,7 +221,7 @@ def test_ignored_pairs_of_broadcast_logits_add_nothing(eps):
     labels[:, 4] = 0
     upstream = _weights(23, (4, 5))
     clean1, clean2 = np.where(np.isfinite(x1), x1, 1.0), np.where(np.isfinite(x2), x2, 1.0)
-    expected = _true_gradients(clean1, clean2, labels, upstream, axis=2, margin=-1.0, eps=eps or 1e-30)
+    expected = pair_gradients(clean1, clean2, labels, upstream, axis=2, margin=-1.0, eps=eps or 1e-30)
     actual = gradients(x1, x2, labels, ms.float64, upstream, axis=-1, margin=-1.0, eps=eps, reduction='none')
     assert (actual[0][1] == 0).all()
     assert (actual[1][0, [2, 4]] == 0).all()
@@ -244,7 +234,7 @@ def test_ignored_pairs_of_broadcast_logits_add_nothing(eps):
 def test_nan_in_a_labelled_row_stays_in_that_row(dtype):
     x1, x2, labels = normal(24, (6, 4), dtype), normal(25, (6, 4), dtype), np.array([1, -1, 1, -1, 1, -1])
     x1[0, 1], x2[1, 2] = math.nan, math.inf
-    expected = _true_gradients(x1[2:], x2[2:], labels[2:], margin=-1.0)
+    expected = pair_gradients(x1[2:], x2[2:], labels[2:], margin=-1.0)
     for each, truly in zip(gradients(x1, x2, labels, dtype, margin=-1.0, reduction='sum'), expected):
         _assert_gradients([each[2:]], [truly], dtype)
 
@@ -256,7 +246,7 @@ def test_labels_get_no_gradient():
     found = ms.grad(loss, (0, 1, 2))(*inputs)
     assert found[2].shape == (4,)
     assert (array(found[2]) == 0).all()
-    expected = _true_gradients(x1, x2, [1, -1, 0, 2], margin=-1.0)
+    expected = pair_gradients(x1, x2, [1, -1, 0, 2], margin=-1.0)
     _assert_gradients([array(each) for each in found[:2]], expected, ms.float64)
 
 
@@ -264,7 +254,7 @@ def test_gradient_of_one_argument_alone():
     loss = CosineEmbeddingLoss(margin=-1.0)
     x1, x2, labels = normal(28, (4, 3)), normal(29, (1, 3)), np.array([1, -1, -1, 1])
     inputs = tensor(x1, ms.float64), tensor(x2, ms.float64), tensor(labels, ms.int32)
-    expected = _true_gradients(x1, x2, labels, 0.25, margin=-1.0)
+    expected = pair_gradients(x1, x2, labels, 0.25, margin=-1.0)
     for position in (0, 1):
         _assert_gradients([array(ms.grad(loss, position)(*inputs))], [expected[position]], ms.float64)
 

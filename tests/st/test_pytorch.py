@@ -20,14 +20,12 @@ from mindspore import Tensor, nn
 from ms_cosine_loss import CosineEmbeddingLoss, cosine_embedding_loss
 from tests import truth
 from tests.goldens import make_pytorch_goldens
+from tests.st.evaluation import UNIT, Weighted, norms
 
 GOLDENS = make_pytorch_goldens.load()
 
 # PyTorch holds its constant in a float32; with the same one the two losses are the same function.
 PYTORCH_EPS = float(np.float32(1e-12))
-
-ULP = {ms.float32: 2.0 ** -23, ms.float64: 2.0 ** -52}
-"""The spacing of the numbers from 1 to 2."""
 
 # Each loss is allowed 4 spacings at 1, PyTorch's float64 has about as many, and the sums are of 6 losses at most.
 VALUE_ULPS = 8
@@ -43,17 +41,6 @@ CURVATURE_ULPS = 64
 def torch():
     """PyTorch, for the live half of this file; what it answered once is in the goldens."""
     return pytest.importorskip('torch')
-
-
-class _Weighted(nn.Cell):
-    """The loss times an upstream weight."""
-
-    def __init__(self, loss):
-        super().__init__()
-        self.loss = loss
-
-    def construct(self, logits_x1, logits_x2, labels, upstream):
-        return self.loss(logits_x1, logits_x2, labels) * upstream
 
 
 class _Squared(nn.Cell):
@@ -109,10 +96,6 @@ def _curvatures(case, dtype, curvature):
     return [result.asnumpy().astype(np.float64) for result in results]
 
 
-def _norms(rows):
-    return np.linalg.norm(np.atleast_2d(rows), axis=1)
-
-
 def _weights(case):
     """What each pair's loss is multiplied with before it is differentiated."""
     labels = np.atleast_1d(case['labels'])
@@ -123,7 +106,7 @@ def _weights(case):
 
 def _gradient_scale(case, x, weights):
     """The largest gradient a pair with this vector can have: absolute errors follow it, however small the gradient."""
-    return weights / np.sqrt(_norms(case[x]) ** 2 + PYTORCH_EPS)
+    return weights / np.sqrt(norms(case[x]) ** 2 + PYTORCH_EPS)
 
 
 def _assert_gradients_agree(actual, case, answers, ulp):
@@ -131,19 +114,19 @@ def _assert_gradients_agree(actual, case, answers, ulp):
     for gradient, name, x in zip(actual, ('gradient1', 'gradient2'), ('x1', 'x2')):
         assert gradient.shape == answers[name].shape
         allowed = GRADIENT_ULPS * ulp * _gradient_scale(case, x, weights)
-        assert (_norms(gradient - answers[name]) <= allowed).all()
+        assert (norms(gradient - answers[name]) <= allowed).all()
 
 
 def _assert_curvatures_agree(actual, case, answers, ulp):
     weights = np.ones(_weights(case).shape) if case['reduction'] == 'none' else _weights(case)
     scales = [_gradient_scale(case, x, weights) for x in ('x1', 'x2')]
-    along = sum(scale * _norms(case[direction]) for scale, direction in zip(scales, ('direction1', 'direction2')))
+    along = sum(scale * norms(case[direction]) for scale, direction in zip(scales, ('direction1', 'direction2')))
     if case['reduction'] != 'none':
         along = along.sum()
     for curvature, name, scale in zip(actual, ('curvature1', 'curvature2'), scales):
         assert curvature.shape == answers[name].shape
         allowed = CURVATURE_ULPS * ulp * scale * along * (1 + np.atleast_1d(answers['value']) / weights)
-        assert (_norms(curvature - answers[name]) <= allowed).all()
+        assert (norms(curvature - answers[name]) <= allowed).all()
 
 
 def _assert_values_agree(actual, answers, ulp, pairs=make_pytorch_goldens.ROWS):
@@ -159,9 +142,8 @@ def golden(request):
     return request.param
 
 
-@pytest.mark.parametrize('dtype', [ms.float32, ms.float64], ids=['float32', 'float64'])
-def test_golden_values(mode, implementation, golden, dtype):
-    _assert_values_agree(_value(golden, dtype, _loss(golden)), golden, ULP[dtype])
+def test_golden_values(mode, implementation, golden):
+    _assert_values_agree(_value(golden, ms.float64, _loss(golden)), golden, UNIT[ms.float64])
 
 
 @pytest.mark.parametrize('name', ['zero rows none', 'tiny norms none', 'tiny norms sum'])
@@ -172,15 +154,26 @@ def test_golden_values_with_the_default_eps(mode, implementation, name):
     np.testing.assert_allclose(_value(golden, ms.float64, _loss(golden, 1e-12)), golden['value'], rtol=0, atol=atol)
 
 
-@pytest.mark.parametrize('dtype', [ms.float32, ms.float64], ids=['float32', 'float64'])
-def test_golden_gradients(mode, implementation, golden, dtype):
-    gradient = _gradient_of(_Weighted(_loss(golden)))
-    _assert_gradients_agree(_gradients(golden, dtype, gradient), golden, golden, ULP[dtype])
+def test_golden_gradients(mode, implementation, golden):
+    gradient = _gradient_of(Weighted(_loss(golden)))
+    _assert_gradients_agree(_gradients(golden, ms.float64, gradient), golden, golden, UNIT[ms.float64])
 
 
-def test_golden_second_derivatives(mode, implementation, golden):
+@pytest.mark.parametrize('name', ['ordinary sum', 'zero rows none', 'nearly parallel mean', 'tiny norms none'])
+def test_golden_values_and_gradients_in_float32(mode, implementation, name):
+    golden = GOLDENS['cases'][name]
+    _assert_values_agree(_value(golden, ms.float32, _loss(golden)), golden, UNIT[ms.float32])
+    gradient = _gradient_of(Weighted(_loss(golden)))
+    _assert_gradients_agree(_gradients(golden, ms.float32, gradient), golden, golden, UNIT[ms.float32])
+
+
+# Every kind of rows and every reduction.
+@pytest.mark.parametrize('name', ['ordinary sum', 'margin 0.3 none', 'margin 0.5 mean', 'zero rows none',
+                                  'nearly parallel mean', 'tiny norms sum', 'unbatched none'])
+def test_golden_second_derivatives(mode, implementation, name):
+    golden = GOLDENS['cases'][name]
     curvature = _gradient_of(_SlopeAlong(_Squared(_loss(golden))))
-    _assert_curvatures_agree(_curvatures(golden, ms.float64, curvature), golden, golden, ULP[ms.float64])
+    _assert_curvatures_agree(_curvatures(golden, ms.float64, curvature), golden, golden, UNIT[ms.float64])
 
 
 def test_golden_values_of_the_function_in_a_graph(implementation):
@@ -191,7 +184,7 @@ def test_golden_values_of_the_function_in_a_graph(implementation):
     def function(logits_x1, logits_x2, labels):
         return cosine_embedding_loss(logits_x1, logits_x2, labels, 0.3, 'none', eps=PYTORCH_EPS)
 
-    _assert_values_agree(_value(golden, ms.float64, function), golden, ULP[ms.float64])
+    _assert_values_agree(_value(golden, ms.float64, function), golden, UNIT[ms.float64])
 
 
 # float64 is PyTorch's to 1e-15. In float32 the 3e-4 is a difference from 1, so that its last digits are rounding.
@@ -218,26 +211,26 @@ def test_goldens_are_what_pytorch_answers(torch):
             assert np.array_equal(drawn, golden[key])
         # Another version or processor may round differently.
         answers = make_pytorch_goldens.answer(case)
-        _assert_values_agree(answers['value'], golden, ULP[ms.float64])
-        _assert_gradients_agree([answers['gradient1'], answers['gradient2']], case, golden, ULP[ms.float64])
-        _assert_curvatures_agree([answers['curvature1'], answers['curvature2']], case, golden, ULP[ms.float64])
+        _assert_values_agree(answers['value'], golden, UNIT[ms.float64])
+        _assert_gradients_agree([answers['gradient1'], answers['gradient2']], case, golden, UNIT[ms.float64])
+        _assert_curvatures_agree([answers['curvature1'], answers['curvature2']], case, golden, UNIT[ms.float64])
     for dtype, value in GOLDENS['published'].items():
         assert abs(make_pytorch_goldens.published_example(dtype) - value) <= (1e-7 if dtype == 'float32' else 1e-15)
 
 
-@pytest.mark.parametrize(('kind', 'reduction', 'margin'), [
-    ('ordinary', 'none', 0.25), ('zero rows', 'mean', 0.0), ('nearly parallel', 'sum', 0.5)])
-def test_live_values_and_derivatives(torch, mode, implementation, kind, reduction, margin):
+@pytest.mark.parametrize(('kind', 'reduction', 'margin', 'dtype'), [
+    ('ordinary', 'none', 0.25, ms.float32), ('zero rows', 'mean', 0.0, ms.float64),
+    ('nearly parallel', 'sum', 0.5, ms.float32)])
+def test_live_values_and_derivatives(torch, mode, implementation, kind, reduction, margin, dtype):
     rows, length = 7, 19
     loss = CosineEmbeddingLoss(margin, reduction, eps=PYTORCH_EPS)
-    gradient, curvature = _gradient_of(_Weighted(loss)), _gradient_of(_SlopeAlong(_Squared(loss)))
+    gradient, curvature = _gradient_of(Weighted(loss)), _gradient_of(_SlopeAlong(_Squared(loss)))
     for seed in (11, 12, 13):
         case = make_pytorch_goldens.draw(kind, reduction, margin, np.random.default_rng(seed), rows, length)
         answers = make_pytorch_goldens.answer(case)
-        for dtype in (ms.float32, ms.float64):
-            _assert_values_agree(_value(case, dtype, loss), answers, ULP[dtype], rows)
-            _assert_gradients_agree(_gradients(case, dtype, gradient), case, answers, ULP[dtype])
-        _assert_curvatures_agree(_curvatures(case, ms.float64, curvature), case, answers, ULP[ms.float64])
+        _assert_values_agree(_value(case, dtype, loss), answers, UNIT[dtype], rows)
+        _assert_gradients_agree(_gradients(case, dtype, gradient), case, answers, UNIT[dtype])
+        _assert_curvatures_agree(_curvatures(case, ms.float64, curvature), case, answers, UNIT[ms.float64])
 
 
 def _theirs(torch, x1, x2, labels, dtype, **settings):
@@ -261,7 +254,7 @@ def _ours(x1, x2, labels, dtype, **settings):
 
 def _our_gradient(x1, x2, labels, dtype, upstream=1.0):
     dtype = getattr(ms, dtype)
-    gradient = ms.grad(_Weighted(CosineEmbeddingLoss(reduction='sum')))(
+    gradient = ms.grad(Weighted(CosineEmbeddingLoss(reduction='sum')))(
         Tensor(x1, dtype), Tensor(x2, dtype), Tensor(labels, ms.int32), Tensor(upstream, dtype))
     return gradient.astype(ms.float32 if dtype == ms.bfloat16 else dtype).asnumpy().astype(np.float64)
 
@@ -319,7 +312,7 @@ def test_pytorch_has_no_axis(torch, mode, implementation):
 
     losses = _ours(x1, x2, labels, 'float64', reduction='none', axis=-1)
     np.testing.assert_allclose(losses, truth.pair_losses(x1, x2, labels, axis=-1).astype(np.float64),
-                               rtol=0, atol=4 * ULP[ms.float64])
+                               rtol=0, atol=4 * UNIT[ms.float64])
 
 
 def test_pytorch_lets_an_ignored_row_spoil_the_gradient(torch, mode, implementation):

@@ -97,8 +97,7 @@ def test_products(reduction, dtype):
     ((2, 1, 3), (1, 2, 3), -1),
     ((2, 3, 2), (2, 3, 2), 1),
     ((4, 1), (4, 3), 0),
-    ((1, 66), (1, 66), 1),
-    ((1, 67), (1, 67), 1),
+    ((1, 17), (1, 17), 1),
 ], ids=str)
 def test_layouts(shape1, shape2, axis):
     x1, x2, vectors = normal(6, shape1), normal(7, shape2), (normal(8, shape1), normal(9, shape2))

@@ -33,6 +33,7 @@ from tests.st.evaluation import (
     assert_within,
     labels_shape,
     normal,
+    pair_losses,
     rounded,
     signs,
     tensor,
@@ -50,7 +51,6 @@ LAYOUTS = (
     ((7,), (7,), 1),
     ((7,), (7,), 0),
     ((3, 5, 2, 2), (3, 5, 2, 2), 1),
-    ((2, 5, 3), (2, 5, 3), 1),
     ((2, 3, 5), (2, 3, 5), -1),
     ((5, 4), (5, 4), 0),
     ((4, 3, 2, 5), (4, 3, 2, 5), -2),
@@ -65,14 +65,7 @@ LAYOUTS = (
     ((5, 1), (5, 1), 1),
     ((2, 131), (2, 131), 1),
     ((131, 2), (131, 2), 0),
-    ((13, 190), (13, 190), 1),
 )
-
-
-def _true_losses(x1, x2, labels, axis=1, **settings):
-    shape = np.broadcast_shapes(np.shape(x1), np.shape(x2))
-    axis = 0 if len(shape) == 1 else axis
-    return truth.pair_losses(np.broadcast_to(x1, shape), np.broadcast_to(x2, shape), labels, axis=axis, **settings)
 
 
 def test_published_example_float32():
@@ -107,7 +100,7 @@ def test_reductions(reduction, dtype):
 def test_layouts(shape1, shape2, axis):
     x1, x2 = normal(4, shape1), normal(5, shape2)
     labels = signs(6, labels_shape(shape1, shape2, axis))
-    expected = _true_losses(x1, x2, labels, axis)
+    expected = pair_losses(x1, x2, labels, axis)
     assert_within(value(x1, x2, labels, ms.float64, reduction='none', axis=axis), expected,
                   tolerance(expected, ms.float64))
 
@@ -116,7 +109,7 @@ def test_layouts(shape1, shape2, axis):
 def test_broadcasting_in_the_other_dtypes(dtype):
     # Both repeated, along different axes; the vectors lie across the middle one.
     x1, x2, labels = normal(45, (2, 67, 1), dtype), normal(46, (1, 67, 3), dtype), signs(47, (2, 3))
-    expected = _true_losses(x1, x2, labels)
+    expected = pair_losses(x1, x2, labels)
     assert_within(value(x1, x2, labels, dtype, reduction='none'), expected, tolerance(expected, dtype))
 
 
@@ -259,10 +252,10 @@ def test_never_negative(dtype, eps):
 
 @pytest.mark.parametrize('dtype', DTYPES, ids=str)
 def test_equal_vectors_without_eps_cost_exactly_nothing(dtype):
-    x = normal(29, (500, 67), dtype)
+    x = normal(29, (100, 67), dtype)
     x = np.concatenate([x, rounded(x * 1e-3, dtype), rounded(x * 1e3, dtype)])
-    assert (value(x, x, np.ones(1500), dtype, reduction='none', eps=0) == 0).all()
-    assert (value(x, x, -np.ones(1500), dtype, reduction='none', eps=0, margin=1) == 0).all()
+    assert (value(x, x, np.ones(300), dtype, reduction='none', eps=0) == 0).all()
+    assert (value(x, x, -np.ones(300), dtype, reduction='none', eps=0, margin=1) == 0).all()
 
 
 def test_equal_vectors_cost_what_eps_makes_of_them():
