@@ -12,11 +12,6 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """Fixtures that every behavioural test runs under: both execution modes, every implementation."""
-import os
-
-# Before MindSpore is imported: the tensors here are small, and the workers of a parallel run are threads enough.
-os.environ.setdefault('OMP_NUM_THREADS', '1')
-
 import mindspore as ms
 import pytest
 
