@@ -14,48 +14,31 @@
 """From the cosines to the result: what a label means, the hinge and the reduction."""
 from mindspore import Tensor, mint, nn, ops
 
-from ms_cosine_loss._rules import DISSIMILAR, SIMILAR, constant, is_compiling, is_known
+from ms_cosine_loss._rules import DISSIMILAR, SIMILAR, constant, is_known
 
 # One instance, because second derivatives in graph mode cannot pass the cache of the functional form.
 _zeros = ops.Zeros()
 
 
-def _threshold(margin, dtype):
-    """Below it a hinge is closed. One at -1 never is, though rounding may put a cosine below it."""
-    return constant(margin if margin > -1 else -2, dtype)
+class _ReducedLosses(nn.Cell):
+    """The sum of the losses of the pairs over `divisor`; with `divisor` 0 each loss, in `shape`. NaN stays NaN.
 
-
-def _differentiable_losses(cosine, labels, margin):
-    """The loss of each pair, a little below 0 where rounding put a cosine above 1; NaN stays NaN."""
-    zeros = _zeros(labels.shape, cosine.dtype)
-    hinge = cosine - constant(margin, cosine.dtype)
-    hinge = ops.select(cosine < _threshold(margin, cosine.dtype), zeros, hinge)
-    return ops.select(labels == SIMILAR, 1.0 - cosine, ops.select(labels == DISSIMILAR, hinge, zeros))
-
-
-def _clipped(losses):
-    return ops.select(losses < 0, _zeros(losses.shape, losses.dtype), losses)
-
-
-def _reduced(losses, divisor, shape):
-    """The sum of the losses over `divisor`; with `divisor` 0 the losses in `shape`."""
-    if divisor == 0:
-        return ops.reshape(losses, shape)
-    losses = mint.sum(losses)
-    if divisor > 1:
-        losses = losses / divisor
-    return losses
-
-
-class _ReducedLossesInPyNative(nn.Cell):
-    """The losses of the pairs, clipped and reduced, with the right second derivatives.
-
-    PyNative's own sums and reshapes do not have them. The `bprop` is linear in the gradient that comes in, so that
-    differentiating it again is right too.
+    The `bprop` is linear in the gradient that comes in, so that differentiating it again is right too. It keeps the
+    gradient of a pair so parallel that rounding put its cosine above 1, and it gives PyNative the right second
+    derivatives that MindSpore's own sums and reshapes do not.
     """
 
     def construct(self, cosine, labels, margin, divisor, shape):
-        return _reduced(_clipped(_differentiable_losses(cosine, labels, margin)), divisor, shape)
+        zeros = _zeros(labels.shape, cosine.dtype)
+        hinge = cosine - constant(margin, cosine.dtype)
+        losses = ops.select(labels == SIMILAR, 1.0 - cosine, ops.select(labels == DISSIMILAR, hinge, zeros))
+        losses = ops.select(losses < 0, zeros, losses)
+        if divisor == 0:
+            return ops.reshape(losses, shape)
+        losses = mint.sum(losses)
+        if divisor > 1:
+            losses = losses / divisor
+        return losses
 
     def bprop(self, cosine, labels, margin, divisor, shape, out, dout):
         zeros = _zeros(labels.shape, cosine.dtype)
@@ -64,21 +47,14 @@ class _ReducedLossesInPyNative(nn.Cell):
         if divisor > 1:
             dout = dout / divisor
         dlosses = dout + zeros
-        is_open = ops.logical_and(labels == DISSIMILAR, cosine >= _threshold(margin, cosine.dtype))
+        # A hinge at -1 is never closed, though rounding may put a cosine below it.
+        threshold = constant(margin if margin > -1 else -2, cosine.dtype)
+        is_open = ops.logical_and(labels == DISSIMILAR, cosine >= threshold)
         dcosine = ops.select(labels == SIMILAR, -dlosses, ops.select(is_open, dlosses, zeros))
         return dcosine, _zeros(labels.shape, labels.dtype), 0.0, 0, ()
 
 
-_reduced_losses_in_pynative = _ReducedLossesInPyNative()
-
-
-def _reduced_losses(cosine, labels, margin, divisor, shape):
-    if not is_compiling():
-        return _reduced_losses_in_pynative(cosine, labels, margin, divisor, shape)
-    losses = _differentiable_losses(cosine, labels, margin)
-    # Clipped in value alone: the gradient of a pair whose cosine was rounded to more than 1 is not lost.
-    losses = losses + ops.stop_gradient(_clipped(losses) - losses)
-    return _reduced(losses, divisor, shape)
+_reduced_losses = _ReducedLosses()
 
 
 def _empty(shape, reduction, dtype):

@@ -16,8 +16,7 @@
 The cells carry a `bprop` of their own, linear in the gradient that comes in, so that differentiating it again is right
 too. With it the gradient of an ignored row is 0 whatever the row holds, and PyNative gets right second derivatives,
 which it does not get through its own reductions and reshapes. The cells live at module level because a graph cannot
-create them. In a graph a cell may take nothing but tensors, all of which `construct` uses: MindSpore drops any other
-parameter when it pleases, and then refuses the `bprop` for having too many.
+create them.
 """
 import mindspore as ms
 from mindspore import mint, nn, ops
@@ -90,20 +89,10 @@ def _sum(x, axis):
     return sums
 
 
-@constexpr
-def _axis_of_vectors(shape, labels_shape):
-    """The axis that labels have with length 1: any such axis, where the vectors have one element."""
-    for axis, (length, labels_length) in enumerate(zip(shape, labels_shape)):
-        if length != labels_length:
-            return axis
-    return labels_shape.index(1)
-
-
 class _RowProducts(nn.Cell):
-    """The sums x1·x2, x1·x1 and x2·x2 of each pair, in at least float32; no gradient into ignored rows."""
+    """The three sums over `axis`: x1·x2, x1·x1 and x2·x2, in at least float32; no gradient into ignored rows."""
 
-    def construct(self, x1, x2, labels):
-        axis = _axis_of_vectors(x1.shape, labels.shape)
+    def construct(self, x1, x2, labels, axis):
         # Widened in here, not by the caller: mixed precision may narrow whatever enters a cell.
         x1 = ops.cast(x1, wide(x1.dtype))
         x2 = ops.cast(x2, wide(x2.dtype))
@@ -112,15 +101,10 @@ class _RowProducts(nn.Cell):
         is_worth_runs = axis == 1 and (is_compiling() or x1.size > _FEW_ELEMENTS)
         if x1.dtype == ms.float32 and x1.ndim == 2 and not is_worth_runs:
             x1, x2 = ops.stack((x1,), 2 * axis), ops.stack((x2,), 2 * axis)
-            product, square1, square2 = mint.sum(x1 * x2, 1), mint.sum(x1 * x1, 1), mint.sum(x2 * x2, 1)
-        else:
-            product, square1, square2 = _sum(x1 * x2, axis), _sum(x1 * x1, axis), _sum(x2 * x2, axis)
-        if is_compiling():
-            product = ops.select(ops.equal(ops.abs(labels), SIMILAR), product, _zeros(product.shape, product.dtype))
-        return product, square1, square2
+            return mint.sum(x1 * x2, 1), mint.sum(x1 * x1, 1), mint.sum(x2 * x2, 1)
+        return _sum(x1 * x2, axis), _sum(x1 * x1, axis), _sum(x2 * x2, axis)
 
-    def bprop(self, x1, x2, labels, out, dout):
-        axis = _axis_of_vectors(x1.shape, labels.shape)
+    def bprop(self, x1, x2, labels, axis, out, dout):
         wide1 = ops.cast(x1, wide(x1.dtype))
         wide2 = ops.cast(x2, wide(x2.dtype))
         dproduct, dsquare1, dsquare2 = dout
@@ -134,19 +118,15 @@ class _RowProducts(nn.Cell):
         # Unlike Mul, a second factor of 0 gives 0 even beside NaN.
         dx1 = _mul_no_nan(wide2, dproduct) + _mul_no_nan(wide1, dsquare1)
         dx2 = _mul_no_nan(wide1, dproduct) + _mul_no_nan(wide2, dsquare2)
-        return ops.cast(dx1, x1.dtype), ops.cast(dx2, x2.dtype), _zeros(labels.shape, labels.dtype)
+        return ops.cast(dx1, x1.dtype), ops.cast(dx2, x2.dtype), _zeros(labels.shape, labels.dtype), 0
 
 
-def _repeated(x, shape):
-    # Widened first, because there is no bfloat16 kernel for this in a graph on CPU.
-    return ops.broadcast_to(ops.cast(x, wide(x.dtype)), shape)
-
-
-class _RepeatedInPyNative(nn.Cell):
+class _Expand(nn.Cell):
     """Repeats the axes of length 1 so that x has the given shape."""
 
     def construct(self, x, shape):
-        return _repeated(x, shape)
+        # Widened first, because there is no bfloat16 kernel for this in a graph on CPU.
+        return ops.broadcast_to(ops.cast(x, wide(x.dtype)), shape)
 
     def bprop(self, x, shape, out, dout):
         repeated = ()
@@ -157,11 +137,7 @@ class _RepeatedInPyNative(nn.Cell):
 
 
 _row_products = _RowProducts()
-_repeated_in_pynative = _RepeatedInPyNative()
-
-
-def _expand(x, shape):
-    return _repeated(x, shape) if is_compiling() else _repeated_in_pynative(x, shape)
+_expand = _Expand()
 
 
 def _broadcast(x1, x2):
@@ -210,7 +186,7 @@ def cosines(logits_x1, logits_x2, labels, axis, eps):
         if logits_x1.shape[axis] == 0:
             return _zeros(labels.shape, wide(logits_x1.dtype))
         logits_x1, logits_x2 = _broadcast(logits_x1, logits_x2)
-        product, square1, square2 = _row_products(logits_x1, logits_x2, labels)
+        product, square1, square2 = _row_products(logits_x1, logits_x2, labels, axis)
     else:
         product, square1, square2 = _row_products_of_unknown_shape(logits_x1, logits_x2, labels, axis)
     square1, square2, directionless = _divisors(square1, square2, eps)

@@ -14,6 +14,7 @@
 """Fixtures that every behavioural test runs under: both execution modes, every implementation."""
 import mindspore as ms
 import pytest
+from mindspore._c_expression import PyNativeExecutor_
 
 from ms_cosine_loss import _select, use_implementation
 
@@ -39,6 +40,14 @@ def setting(request):
     """Each setting under which every input is taken."""
     with use_implementation(request.param):
         yield request.param
+
+
+@pytest.fixture(autouse=True)
+def _no_leftovers_of_an_error():
+    yield
+    # An exception inside a gradient leaves PyNative recording one, and every graph that is compiled afterwards comes
+    # with a gradient that nobody asked for.
+    PyNativeExecutor_.get_instance().clear_res()
 
 
 @pytest.fixture(autouse=True)
