@@ -32,6 +32,17 @@ _REDUCTIONS = ('none', 'mean', 'sum')
 _zeros = ops.Zeros()
 
 
+def _is_cut_short(path):
+    """Whether an ELF file ends before its table of sections, which comes last; loading it would end the process."""
+    with open(path, 'rb') as file:
+        header = file.read(64)
+    if len(header) < 64:
+        return True
+    start, = struct.unpack_from('<Q', header, 40)
+    size, count = struct.unpack_from('<HH', header, 58)
+    return os.path.getsize(path) < start + size * count
+
+
 def _load():
     """The loaded library, or None; and why there is none, or ''."""
     if os.environ.get('MS_COSINE_LOSS_PLAIN', '0') not in ('', '0'):
@@ -40,6 +51,8 @@ def _load():
         failure = BUILD_FAILURE.read_text('utf-8').strip() if BUILD_FAILURE.exists() else 'no reason is on record'
         return None, f'the kernel was not built when the package was installed ({failure})'
     try:
+        if _is_cut_short(LIBRARY):
+            return None, f'the kernel cannot be loaded ({LIBRARY.name} is cut short)'
         library = ctypes.CDLL(str(LIBRARY))
         version = library.ms_cosine_loss_interface_version()
     except (OSError, AttributeError) as error:

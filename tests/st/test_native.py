@@ -1,0 +1,295 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What the native implementation promises beyond the plain one, and its ways through MindSpore."""
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor, amp, nn
+
+import ms_cosine_loss
+from ms_cosine_loss import CosineEmbeddingLoss, _native, use_implementation
+from tests import truth
+from tests.st.evaluation import (
+    HALVES,
+    UNIT,
+    array,
+    assert_rows_within,
+    assert_within,
+    gradients,
+    normal,
+    pair_gradients,
+    pair_losses,
+    rounded,
+    signs,
+    tensor,
+    tolerance,
+    ulp,
+    value,
+)
+
+pytestmark = pytest.mark.usefixtures('_native_forced')
+
+DTYPES = [ms.float16, ms.bfloat16, ms.float32]
+
+
+@pytest.fixture
+def _native_forced(mode):
+    with use_implementation('native'):
+        yield
+
+
+def _near_parallel(dtype, length, scale):
+    """Pairs whose 1 - cos goes from 1e-1 down to about 1e-9, as far as the dtype can tell them apart."""
+    rng = np.random.default_rng(length)
+    angles = np.logspace(-0.5, -4.5, 24)[:, None]
+    x1 = rng.standard_normal((24, length))
+    x2 = x1 + angles * rng.standard_normal((24, length))
+    return rounded(x1 * scale, dtype), rounded(x2 * scale * 0.7, dtype)
+
+
+# Powers of two near both ends of each dtype: halves that reach down to denormal numbers, squares beyond float32.
+SCALES = {ms.float16: (1.0, 2.0 ** 13, 2.0 ** -12), ms.bfloat16: (1.0, 2.0 ** 122, 2.0 ** -110),
+          ms.float32: (1.0, 2.0 ** 122, 2.0 ** -110)}
+
+
+@pytest.mark.parametrize(('dtype', 'scale'), [(dtype, scale) for dtype in DTYPES for scale in SCALES[dtype]], ids=str)
+def test_two_ulp_down_to_nearly_parallel_at_every_scale(dtype, scale):
+    for length in (2, 7, 64, 333):
+        x1, x2 = _near_parallel(dtype, length, scale)
+        expected = truth.pair_losses(x1, x2, np.ones(24), eps=0).astype(np.float64)
+        kept = expected >= 1e-9
+        assert kept.any()
+        assert expected.min() < 1e-4
+        found = value(x1, x2, np.ones(24), dtype, reduction='none', eps=0)
+        assert_within(found[kept], expected[kept], 2 * ulp(expected[kept], dtype))
+
+
+@pytest.mark.parametrize('dtype', DTYPES, ids=str)
+def test_two_ulp_of_a_very_long_row(dtype):
+    rng = np.random.default_rng(3)
+    ones = np.ones(100_003)
+    # Rows of equal numbers round to the same side each time; nearly parallel ones lose what is left.
+    x1 = np.stack([0.3 * ones, rng.standard_normal(100_003), rng.standard_normal(100_003)])
+    x2 = np.stack([np.where(np.arange(100_003) % 1000, 0.7, -0.7), x1[1] + 0.05 * rng.standard_normal(100_003),
+                   rng.standard_normal(100_003)])
+    x1, x2 = rounded(x1, dtype), rounded(x2, dtype)
+    expected = truth.pair_losses(x1, x2, np.ones(3)).astype(np.float64)
+    found = value(x1, x2, np.ones(3), dtype, reduction='none')
+    assert_within(found, expected, 2 * ulp(expected, dtype))
+
+
+@pytest.mark.parametrize('dtype', DTYPES, ids=str)
+def test_two_ulp_around_the_margin(dtype):
+    # cos - margin of this pair goes down to 1e-9 on both sides.
+    x1, x2 = normal(5, (1, 40), dtype), normal(6, (1, 40), dtype)
+    cosines = (1 - truth.pair_losses(x1, x2, [1])).astype(np.float64)
+    for offset in (1e-3, 1e-6, 1e-9, -1e-9, -1e-6):
+        margin = float(cosines[0] - offset)
+        expected = truth.pair_losses(x1[:1], x2[:1], [-1], margin=margin).astype(np.float64)
+        found = value(x1[:1], x2[:1], [-1], dtype, reduction='none', margin=margin)
+        if offset > 0:
+            assert expected > 0
+            assert_within(found, expected, 2 * ulp(expected, dtype))
+        else:
+            assert expected == found == 0
+
+
+@pytest.mark.parametrize('dtype', DTYPES, ids=str)
+def test_gradient_of_nearly_parallel_pairs(dtype):
+    x1, x2 = _near_parallel(dtype, 48, 1.0)
+    labels = np.ones(24)
+    kept = truth.pair_losses(x1, x2, labels).astype(np.float64) >= 1e-9
+    x1, x2, labels = x1[kept], x2[kept], labels[kept]
+    for found, expected in zip(gradients(x1, x2, labels, dtype, reduction='none'), truth.gradients(x1, x2, labels)):
+        # On top of the contract's 4 ulp by norm the smallest halves, which are denormal.
+        smallest = 2.0 ** -24 * np.sqrt(48) if dtype == ms.float16 else 0
+        size = np.linalg.norm(expected, axis=1) + smallest / (4 * UNIT[dtype])
+        assert_rows_within(found, expected, 4 * UNIT[dtype], size=size)
+
+
+@pytest.mark.parametrize('scales', [(1e300, 1e-300), (1e300, 1e300), (1e-300, 1e-300), (1e-170, 1.0), (1.7e308, 1.0)])
+def test_float64_far_from_one(scales):
+    directions = [normal(seed, (6, 9)) for seed in (7, 8)]
+    x1, x2 = (direction / np.abs(direction).max() * scale for direction, scale in zip(directions, scales))
+    labels = signs(9, 6)
+    expected = truth.pair_losses(x1, x2, labels, margin=-1.0, eps=0).astype(np.float64)
+    found = value(x1, x2, labels, ms.float64, margin=-1.0, eps=0, reduction='none')
+    assert_within(found, expected, 4 * UNIT[ms.float64])
+    x1, x2 = (direction * 2.0 ** np.round(np.log2(scale)) for direction, scale in zip(directions, (1e100, 1e-200)))
+    for gradient, truly in zip(gradients(x1, x2, labels, ms.float64, margin=-1.0, eps=0, reduction='none'),
+                               truth.gradients(x1, x2, labels, margin=-1.0, eps=0)):
+        # Brought to 1 first, because NumPy squares for the norm.
+        largest = np.abs(truly).max()
+        assert_rows_within(gradient / largest, truly / largest, 1e-14)
+
+
+def test_huge_rows_with_eps():
+    x1, x2 = normal(10, (4, 6)) * 1e-200, normal(11, (4, 6)) * 1e200
+    # The tiny row is nothing beside eps, so its cosine is too.
+    assert_within(value(x1, x2, [1, -1, 1, -1], ms.float64, reduction='none'), np.array([1.0, 0, 1, 0]), 1e-180)
+
+
+@pytest.mark.parametrize('dtype', [ms.float32, ms.float64], ids=str)
+def test_a_large_norm_against_a_small_one(dtype):
+    # The quotient of the squared norms is beyond the range of the dtype, none of the gradients is.
+    large, small = {ms.float32: (1e17, 1e-15), ms.float64: (1e150, 1e-145)}[dtype]
+    x1 = rounded(np.concatenate([normal(33, (4, 6)) * large, normal(33, (4, 6)) * small]), dtype)
+    x2 = rounded(np.concatenate([normal(34, (4, 6)) * small, normal(34, (4, 6)) * large]), dtype)
+    labels = signs(35, 8)
+    found = gradients(x1, x2, labels, dtype, margin=-1.0, reduction='none', eps=0)
+    for each, expected in zip(found, truth.gradients(x1, x2, labels, margin=-1.0, eps=0)):
+        assert_rows_within(each, expected, 4 * UNIT[dtype] if dtype == ms.float32 else 1e-14)
+
+
+def test_published_example_within_2e_9_of_the_truth():
+    x1, x2 = (rounded(x, ms.float32) for x in ([[0.3, 0.8], [0.4, 0.3]], [[0.4, 1.2], [-0.4, -0.9]]))
+    expected = truth.reduced(truth.pair_losses(x1, x2, [1, -1]), 'mean')
+    assert abs(float(value(x1, x2, [1, -1])) - float(expected)) < 2e-9
+
+
+@pytest.mark.parametrize('level', ['O0', 'O1', 'O2', 'O3', 'auto'])
+def test_mixed_precision_keeps_float16_rows_from_overflowing(level):
+    # The loss itself under mixed precision: narrowed to float16, the squares of these rows would be infinite.
+    x1, x2 = np.full((2, 4), 300.0), np.array([[300.0, 300.0, 300.0, -300.0]] * 2)
+    loss = amp.auto_mixed_precision(CosineEmbeddingLoss(reduction='none', margin=-0.5), level)
+    for dtype in (ms.float16, ms.float32):
+        inputs = tensor(x1, dtype), tensor(x2, dtype), tensor([1, -1], ms.int32)
+        np.testing.assert_array_equal(array(loss(*inputs)), [0.5, 1.0])
+        for each in ms.grad(loss, (0, 1))(*inputs):
+            assert np.isfinite(array(each)).all()
+            assert np.abs(array(each)).max() > 0
+
+
+def test_to_float():
+    loss = CosineEmbeddingLoss(reduction='none').to_float(ms.float16)
+    inputs = tensor(np.full((2, 4), 300.0), ms.float32), tensor(np.full((2, 4), -300.0), ms.float32)
+    np.testing.assert_array_equal(array(loss(*inputs, tensor([1, -1], ms.int32))), [2.0, 0.0])
+
+
+def test_any_number_of_threads_gives_the_same_bits():
+    x1, x2 = (tensor(normal(seed, (700, 300), ms.float32), ms.float32) for seed in (12, 13))
+    labels = tensor(signs(14, 700), ms.int32)
+    upstream = tensor(1.0, ms.float32)
+    results = []
+    for threads in (1, 2):
+        settings = _native._packed(0.1, 1e-12, 'mean', 1, threads)
+        loss = _native._forward(x1, x2, labels, settings)
+        results.append([loss.asnumpy(), *(each.asnumpy() for each in
+                                          _native._backward(x1, x2, labels, settings, upstream))])
+    for one, two in zip(*results):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(('shape1', 'shape2', 'axis'), [
+    ((1, 700, 300), (5, 700, 300), 2), ((700, 300, 2), (700, 300, 1), 1), ((3, 400, 1, 150), (3, 400, 7, 150), 1)])
+def test_large_broadcasts(shape1, shape2, axis):
+    # Above the size from which threads share the work.
+    x1, x2 = normal(15, shape1, ms.float32), normal(16, shape2, ms.float32)
+    labels_shape = tuple(np.delete(np.broadcast_shapes(shape1, shape2), axis))
+    labels = signs(17, labels_shape)
+    wide1, wide2 = (np.moveaxis(x, axis, -1) for x in np.broadcast_arrays(x1, x2))
+    squares = np.sqrt((wide1 ** 2).sum(-1) + 1e-12), np.sqrt((wide2 ** 2).sum(-1) + 1e-12)
+    cosine = (wide1 * wide2).sum(-1) / squares[0] / squares[1]
+    expected = np.where(labels == 1, 1 - cosine, np.maximum(0, cosine - 0.02))
+    found = value(x1, x2, labels, reduction='none', axis=axis, margin=0.02)
+    # NumPy's float64 against the kernel's: 2 ulp of the result, and float64's own rounding of the reference.
+    assert_within(found, expected, tolerance(expected, ms.float32) + 1e-15)
+    weight = (np.where(labels == 1, -1.0, cosine > 0.02) / labels.size)[..., None]
+    unit1, unit2 = wide1 / squares[0][..., None], wide2 / squares[1][..., None]
+    truly = (weight / squares[0][..., None] * (unit2 - cosine[..., None] * unit1),
+             weight / squares[1][..., None] * (unit1 - cosine[..., None] * unit2))
+    for gradient, each, shape in zip(gradients(x1, x2, labels, axis=axis, margin=0.02), truly, (shape1, shape2)):
+        summed = np.moveaxis(each, -1, axis)
+        summed = summed.sum(tuple(i for i, n in enumerate(shape) if n != summed.shape[i]), keepdims=True)
+        assert_rows_within(gradient, summed, 4 * UNIT[ms.float32], axis=axis)
+
+
+def test_batches_of_many_sizes_one_after_the_other():
+    loss = CosineEmbeddingLoss(reduction='none')
+    for rows in (5, 3, 8, 1):
+        x1, x2, labels = normal(rows, (rows, 4), ms.float32), normal(rows + 1, (rows, 4), ms.float32), np.ones(rows)
+        expected = truth.pair_losses(x1, x2, labels).astype(np.float64)
+        found = array(loss(tensor(x1, ms.float32), tensor(x2, ms.float32), tensor(labels, ms.int32)))
+        assert_within(found, expected, tolerance(expected, ms.float32))
+
+
+def test_shapes_that_are_not_known_are_refused_by_name(mode):
+    if mode == ms.PYNATIVE_MODE:
+        # PyNative knows every shape.
+        assert ms_cosine_loss.get_implementation_status().selected == 'native'
+        return
+    loss = CosineEmbeddingLoss()
+    loss.set_inputs(Tensor(shape=[None, 4], dtype=ms.float32), Tensor(shape=[None, 4], dtype=ms.float32),
+                    Tensor(shape=[None], dtype=ms.int32))
+    inputs = tensor(normal(1, (3, 4), ms.float32), ms.float32), tensor(np.ones((3, 4)), ms.float32)
+    with pytest.raises(RuntimeError, match="'native' cannot run: it needs shapes that are known"):
+        loss(*inputs, tensor(np.ones(3), ms.int32))
+    with use_implementation('auto'):
+        again = CosineEmbeddingLoss()
+        again.set_inputs(Tensor(shape=[None, 4], dtype=ms.float32), Tensor(shape=[None, 4], dtype=ms.float32),
+                         Tensor(shape=[None], dtype=ms.int32))
+        assert np.isfinite(array(again(*inputs, tensor(np.ones(3), ms.int32))))
+        assert ms_cosine_loss.get_implementation_status().last == 'plain'
+
+
+def test_status_names_what_ran():
+    inputs = tensor(normal(1, (3, 4), ms.float32), ms.float32), tensor(np.ones((3, 4)), ms.float32)
+    CosineEmbeddingLoss()(*inputs, tensor(np.ones(3), ms.int32))
+    assert ms_cosine_loss.get_implementation_status().last == 'native'
+    with use_implementation('plain'):
+        CosineEmbeddingLoss()(*inputs, tensor(np.ones(3), ms.int32))
+    assert ms_cosine_loss.get_implementation_status().last == 'plain'
+
+
+def test_a_compiled_graph_keeps_what_it_was_compiled_with(mode):
+    loss = CosineEmbeddingLoss()
+    # Parallel but for the last digits: plain loses what native keeps.
+    x1 = rounded(np.array([[1.0, 2.0, 3.0]]), ms.float32)
+    x2 = rounded(np.array([[1.0, 2.0, 3.0001]]), ms.float32)
+    inputs = tensor(x1, ms.float32), tensor(x2, ms.float32), tensor([1], ms.int32)
+    native = float(loss(*inputs))
+    assert native > 0
+    with use_implementation('plain'):
+        assert (float(loss(*inputs)) == native) == (mode == ms.GRAPH_MODE)
+
+
+def test_export_and_load(mode, tmp_path):
+    inputs = (tensor(normal(1, (3, 4), ms.float32), ms.float32), tensor(normal(2, (3, 4), ms.float32), ms.float32),
+              tensor([1, -1, 1], ms.int32))
+    loss = CosineEmbeddingLoss(margin=0.1)
+    expected = float(loss(*inputs))
+    file = str(tmp_path / 'loss.mindir')
+    ms.export(loss, *inputs, file_name=file, file_format='MINDIR')
+    # MindSpore runs what it loads in a graph.
+    ms.set_context(mode=ms.GRAPH_MODE)
+    assert float(nn.GraphCell(ms.load(file))(*inputs)) == expected
+    assert b'libms_cosine_loss.so' in (tmp_path / 'loss.mindir').read_bytes()
+    with use_implementation('plain'):
+        plain = str(tmp_path / 'plain.mindir')
+        ms.export(CosineEmbeddingLoss(margin=0.1), *inputs, file_name=plain, file_format='MINDIR')
+    assert b'libms_cosine_loss.so' not in (tmp_path / 'plain.mindir').read_bytes()
+    assert abs(float(nn.GraphCell(ms.load(plain))(*inputs)) - expected) < 1e-6
+
+
+@pytest.mark.parametrize('dtype', HALVES, ids=str)
+def test_the_gradient_of_halves_for_whole_rows_and_their_rest(dtype):
+    # Lengths around the registers, where whole ones end.
+    for length in (1, 15, 31, 32, 33, 63, 64, 65, 127, 129):
+        x1, x2, labels = normal(length, (3, length), dtype), normal(length + 1, (3, length), dtype), np.ones(3)
+        found = gradients(x1, x2, labels, dtype, reduction='none')
+        for each, expected in zip(found, pair_gradients(x1, x2, labels)):
+            assert_rows_within(each, expected, 4 * UNIT[dtype], size=1 / np.linalg.norm(x1 if each is found[0] else x2,
+                                                                                       axis=1))
+        assert_within(value(x1, x2, labels, dtype, reduction='none'), pair_losses(x1, x2, labels).astype(np.float64),
+                      tolerance(pair_losses(x1, x2, labels).astype(np.float64), dtype))
