@@ -18,6 +18,8 @@ import tarfile
 import zipfile
 
 PACKAGE = {path.as_posix() for path in pathlib.Path('ms_cosine_loss').glob('*.py')} | {'ms_cosine_loss/py.typed'}
+KERNEL = {path.as_posix() for path in pathlib.Path('kernel').rglob('*') if path.is_file()}
+LIBRARY = 'ms_cosine_loss/libms_cosine_loss.so'
 IN_SDIST = {'LICENSE', 'README.md', 'setup.py', 'pyproject.toml', 'examples/digit_verification.py',
             'benchmarks/speed.py', 'benchmarks/error.py', 'tests/conftest.py', 'tests/truth.py',
             'tests/goldens/pytorch.json'}
@@ -30,9 +32,13 @@ def main(sdist, wheel):
     with zipfile.ZipFile(wheel) as archive:
         in_wheel = {name for name in archive.namelist() if '.dist-info/' not in name}
         licensed = any(name.endswith('LICENSE') for name in archive.namelist())
-    problems = [f'the sdist lacks {name}' for name in sorted((PACKAGE | IN_SDIST) - in_sdist)]
-    problems += [f'the wheel lacks {name}' for name in sorted(PACKAGE - in_wheel)]
-    problems += [f'the wheel should not hold {name}' for name in sorted(in_wheel - PACKAGE)]
+    problems = [f'the sdist lacks {name}' for name in sorted((PACKAGE | KERNEL | IN_SDIST) - in_sdist)]
+    problems += [f'the wheel lacks {name}' for name in sorted((PACKAGE | {LIBRARY}) - in_wheel)]
+    problems += [f'the wheel should not hold {name}' for name in sorted(in_wheel - PACKAGE - {LIBRARY})]
+    if LIBRARY in in_sdist:
+        problems.append('the sdist should not hold the library')
+    if '-py3-none-' not in wheel or wheel.endswith('-any.whl'):
+        problems.append(f'{wheel} is not tagged for the platform and any Python')
     if not licensed:
         problems.append('the wheel lacks the licence')
     if problems:

@@ -101,9 +101,8 @@ inline Sums<double> sums_of_rows(const float *x1, const float *x2, int64_t lengt
       if (i + kWidth <= end) {
         a = load(x1 + i), b = load(x2 + i);
       } else {
-        load_rest(x1 + i, x2 + i, end - i, [&](const float *from1, const float *from2) {
-          a = load(from1), b = load(from2);
-        });
+        load_rest(x1 + i, x2 + i, end - i,
+                  [&](const float *from1, const float *from2) { a = load(from1), b = load(from2); });
       }
       product[0] = fused_multiply_add(a, b, product[0]);
       square1[0] = fused_multiply_add(a, a, square1[0]);
@@ -224,8 +223,7 @@ inline void sums_of_lanes(const Problem &problem, const T *x1, const T *x2, int 
 }
 
 template <class T>
-inline void exact_sums_of_lanes(const Problem &problem, const T *x1, const T *x2, int count,
-                                Sums<DoubleDouble> *sums) {
+inline void exact_sums_of_lanes(const Problem &problem, const T *x1, const T *x2, int count, Sums<DoubleDouble> *sums) {
   constexpr bool kIsExact = !std::is_same_v<T, double>;
   constexpr int kVectors = kMaxLanes / kWidth;
   CompensatedLanes product[kVectors], square1[kVectors], square2[kVectors];
@@ -269,8 +267,7 @@ inline Cosine cosine_of(Sums<DoubleDouble> sums, Label label, double eps, double
   const DoubleDouble square1 = sums.square1 + DoubleDouble{eps, 0}, square2 = sums.square2 + DoubleDouble{eps, 0};
   if (square1.high == 0 || square2.high == 0) return directionless(sums.product.high, label, margin);
   const DoubleDouble cosine = sums.product / sqrt(square1 * square2);
-  const DoubleDouble gap =
-      label == Label::kSimilar ? DoubleDouble{1, 0} - cosine : cosine - DoubleDouble{margin, 0};
+  const DoubleDouble gap = label == Label::kSimilar ? DoubleDouble{1, 0} - cosine : cosine - DoubleDouble{margin, 0};
   const double rounded_gap = std::fabs(gap.high) < kNoGap ? 0 : gap.high;
   return {1 / std::sqrt(square1.high), 1 / std::sqrt(square2.high), cosine.high, rounded_gap, 0, 0};
 }
@@ -308,8 +305,8 @@ inline bool is_between(double value, double low, double high) { return value >= 
 // a small difference, not used up by it. Only the gradient asks for it near cos = ±1.
 template <class T>
 inline bool suffices(const Sums<double> &sums, const Cosine &found, bool for_gradient) {
-  if (!std::is_same_v<T, float> && !(is_between(sums.square1, 0x1p-60, 0x1p120) &&
-                                     is_between(sums.square2, 0x1p-60, 0x1p120))) {
+  if (!std::is_same_v<T, float> &&
+      !(is_between(sums.square1, 0x1p-60, 0x1p120) && is_between(sums.square2, 0x1p-60, 0x1p120))) {
     return false;
   }
   if (std::fabs(found.gap) < Near<T>::kGap) return false;
@@ -350,8 +347,12 @@ inline Block<T> block_at(const Problem &problem, int64_t index) {
     offset2 += rest * problem.axes[0].stride2;
   }
   const int64_t lanes = problem.lanes - lane;
-  return {static_cast<const T *>(problem.x1) + offset1, static_cast<const T *>(problem.x2) + offset2, offset1, offset2,
-          group * problem.lanes + lane, static_cast<int>(lanes < kMaxLanes ? lanes : kMaxLanes)};
+  return {static_cast<const T *>(problem.x1) + offset1,
+          static_cast<const T *>(problem.x2) + offset2,
+          offset1,
+          offset2,
+          group * problem.lanes + lane,
+          static_cast<int>(lanes < kMaxLanes ? lanes : kMaxLanes)};
 }
 
 // The cosines of the pairs of a block whose labels count.
@@ -367,11 +368,11 @@ inline void cosines_of(const Problem &problem, const Block<T> &block, const Labe
     }
     for (int i = 0; i < block.count; ++i) {
       if (labels[i] == Label::kIgnored) continue;
-      cosines[i] = is_in_range(sums[i], problem.eps)
-                       ? cosine_of(sums[i], labels[i], problem.eps, problem.margin)
-                       : scaled_cosine(block.x1 + i * problem.lane_stride1, block.x2 + i * problem.lane_stride2,
-                                       problem.length, problem.stride1, problem.stride2, labels[i], problem.eps,
-                                       problem.margin);
+      cosines[i] =
+          is_in_range(sums[i], problem.eps)
+              ? cosine_of(sums[i], labels[i], problem.eps, problem.margin)
+              : scaled_cosine(block.x1 + i * problem.lane_stride1, block.x2 + i * problem.lane_stride2, problem.length,
+                              problem.stride1, problem.stride2, labels[i], problem.eps, problem.margin);
     }
   } else {
     Sums<double> sums[kMaxLanes];
@@ -452,13 +453,6 @@ inline void write_rest(const Problem &problem, const Coefficients &by, const T *
   }
 }
 
-// Brings what lies one row on into the cache, so that its sums need not wait while this row is written.
-template <class T>
-inline void prefetch_next_row(const Problem &problem, const T *x1, const T *x2) {
-  __builtin_prefetch(x1 + problem.length);
-  __builtin_prefetch(x2 + problem.length);
-}
-
 template <bool kStream, class T>
 inline void write_row(const Problem &problem, const Coefficients &by, const T *x1, const T *x2, T *to1, T *to2) {
   const auto write = [&](int64_t i) {
@@ -468,7 +462,6 @@ inline void write_row(const Problem &problem, const Coefficients &by, const T *x
   };
   int64_t i = 0;
   for (; i + kWidth32 <= problem.length; i += kWidth32) {
-    prefetch_next_row(problem, x1 + i, x2 + i);
     write(i);
     write(i + kWidth);
   }
@@ -484,8 +477,6 @@ inline void write_row_in_floats(const Problem &problem, const Coefficients &by, 
   const Floats along2 = Floats{} + static_cast<float>(by.along2);
   int64_t i = 0;
   for (; i + 2 * kWidth32 <= problem.length; i += 2 * kWidth32) {
-    prefetch_next_row(problem, x1 + i, x2 + i);
-    if (sizeof(T) == 4) prefetch_next_row(problem, x1 + i + kWidth32, x2 + i + kWidth32);
     const TwoFloats a = load_two(x1 + i), b = load_two(x2 + i);
     store_two<kStream>({fused_multiply_add(b.first, across, a.first * along1),
                         fused_multiply_add(b.second, across, a.second * along1)},
@@ -579,8 +570,8 @@ void write_scaled(const Problem &problem, const Cosine &cosine, double weight, c
 inline bool is_scaled(const Cosine &cosine) { return cosine.exponent1 != 0 || cosine.exponent2 != 0; }
 
 template <class T>
-inline void write_gradients(const Problem &problem, const Block<T> &block, const Cosine *cosines,
-                            const double *weights, const bool *counts) {
+inline void write_gradients(const Problem &problem, const Block<T> &block, const Cosine *cosines, const double *weights,
+                            const bool *counts) {
   T *to1 = static_cast<T *>(problem.gradient1) + block.offset1;
   T *to2 = static_cast<T *>(problem.gradient2) + block.offset2;
   if (problem.has_rows) {

@@ -54,9 +54,9 @@ Dtype dtype_of(const char *name) {
   static const struct {
     const char *name;
     Dtype dtype;
-  } kNames[] = {{"float32", Dtype::kFloat32},   {"float16", Dtype::kFloat16}, {"bfloat16", Dtype::kBFloat16},
-                {"float64", Dtype::kFloat64},   {"int32", Dtype::kInt32},     {"int64", Dtype::kInt64},
-                {"int16", Dtype::kInt16},       {"int8", Dtype::kInt8}};
+  } kNames[] = {{"float32", Dtype::kFloat32}, {"float16", Dtype::kFloat16}, {"bfloat16", Dtype::kBFloat16},
+                {"float64", Dtype::kFloat64}, {"int32", Dtype::kInt32},     {"int64", Dtype::kInt64},
+                {"int16", Dtype::kInt16},     {"int8", Dtype::kInt8}};
   for (const auto &each : kNames) {
     if (std::strcmp(name, each.name) == 0) return each.dtype;
   }
@@ -226,9 +226,8 @@ int second_order(void **params, int *ndims, int64_t **shapes, const char **dtype
     clear(params, ndims, shapes, dtypes, kByX1, kByUpstream);
     return 0;
   }
-  write_second_order(problem,
-                     {params[kDirection1], params[kDirection2], params[kByX1], params[kByX2], params[kByUpstream]},
-                     threads);
+  write_second_order(
+      problem, {params[kDirection1], params[kDirection2], params[kByX1], params[kByX2], params[kByUpstream]}, threads);
   return 0;
 }
 

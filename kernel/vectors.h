@@ -195,8 +195,7 @@ inline void store(Doubles value, Float16 *to) {
 #if defined(__AVX512F__)
   store_bits(_mm256_cvtps_ph(_mm512_cvtpd_ps((__m512d)value), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), to);
 #elif defined(__F16C__)
-  const __m128i halves =
-      _mm_cvtps_ph(_mm256_cvtpd_ps((__m256d)value), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const __m128i halves = _mm_cvtps_ph(_mm256_cvtpd_ps((__m256d)value), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   _mm_storel_epi64(reinterpret_cast<__m128i *>(to), halves);
 #else
   for (int i = 0; i < kWidth; ++i) narrow(value[i], to + i);

@@ -169,8 +169,7 @@ struct Case {
 
   explicit Case(uint64_t seed, bool is_large) : random(seed) {
     dtype = pick<std::string>({"float16", "bfloat16", "float32", "float64"});
-    labels_dtype = pick<std::string>(
-        {"int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"});
+    labels_dtype = pick<std::string>({"int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"});
     const int rank = 1 + static_cast<int>(random() % 4);
     axis = static_cast<int64_t>(random() % rank);
     do {
@@ -271,11 +270,12 @@ void check(double found, long double expected, long double granted, const char *
 void run(uint64_t seed, bool is_large) {
   Case of(seed, is_large);
   Buffer x1(of.dtype, of.shape1, of.vectors(of.shape1));
-  Buffer x2(of.dtype, of.shape2, of.random() % 4 || of.shape1 != of.shape2 ? of.vectors(of.shape2) : [&] {
-    Numbers same(x1.size());
-    for (int64_t i = 0; i < x1.size(); ++i) same[i] = x1.get(i) * (1 + of.pick<double>({0, 1e-2, 1e-5}));
-    return same;
-  }());
+  Buffer x2(
+      of.dtype, of.shape2, of.random() % 4 || of.shape1 != of.shape2 ? of.vectors(of.shape2) : [&] {
+        Numbers same(x1.size());
+        for (int64_t i = 0; i < x1.size(); ++i) same[i] = x1.get(i) * (1 + of.pick<double>({0, 1e-2, 1e-5}));
+        return same;
+      }());
   Numbers label_numbers(size_of(of.labels_shape));
   for (double &label : label_numbers) label = of.pick<double>({1, -1, 1, -1, 0, 2});
   Buffer labels(of.labels_dtype, of.labels_shape, label_numbers);
@@ -329,8 +329,8 @@ void run(uint64_t seed, bool is_large) {
   // S is linear in the upstream gradient, so that its derivative by it, times it, gives S back.
   Buffer direction1(of.dtype, of.shape1, of.vectors(of.shape1)), direction2(of.dtype, of.shape2, of.vectors(of.shape2));
   Buffer by_x1(of.dtype, of.shape1), by_x2(of.dtype, of.shape2), by_upstream(of.dtype, result_shape);
-  call(ms_cosine_loss_second_order, {&x1, &x2, &labels, settings.buffer(), &upstream, &direction1, &direction2, &by_x1,
-                                     &by_x2, &by_upstream});
+  call(ms_cosine_loss_second_order,
+       {&x1, &x2, &labels, settings.buffer(), &upstream, &direction1, &direction2, &by_x1, &by_x2, &by_upstream});
   long double s = 0, magnitude = 0, contracted = 0;
   for (int64_t i = 0; i < x1.size(); ++i) {
     s += truth.gradient1[i] * direction1.get(i);

@@ -1,0 +1,100 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The kernel called directly, without MindSpore around it, and what memory allows beside it."""
+import ctypes
+import pathlib
+import subprocess
+import tempfile
+
+import numpy as np
+
+from ms_cosine_loss import _native
+
+_HERE = pathlib.Path(__file__).parent
+_STREAM_FROM = 32 << 20
+_DTYPE_NAMES = {'float32': 'float32', 'float64': 'float64', 'float16': 'float16', 'uint16': 'bfloat16'}
+
+
+def aligned(array):
+    """A copy of `array` that begins on a cache line, as MindSpore's own tensors do."""
+    buffer = np.empty(array.nbytes + 64, np.uint8)
+    start = -buffer.ctypes.data % 64
+    copy = buffer[start:start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def bfloat16(array):
+    """The upper halves of float32 numbers."""
+    return (np.asarray(array, np.float32).view(np.uint32) >> 16).astype(np.uint16)
+
+
+class Kernel:
+    """A forward and a backward call on fixed inputs."""
+
+    def __init__(self, x1, x2, labels, margin):
+        self._library = ctypes.CDLL(str(_native.LIBRARY))
+        x1, x2 = aligned(x1), aligned(x2)
+        settings = _native._packed(margin, 1e-12, 'mean', 1, 0).asnumpy()
+        one = np.array(0x3f80, np.uint16) if x1.dtype == np.uint16 else np.ones((), x1.dtype)
+        inputs = [x1, x2, labels, settings]
+        self._forward = self._arguments([*inputs, np.zeros_like(one)])
+        self._backward = self._arguments([*inputs, one, aligned(np.zeros_like(x1)), aligned(np.zeros_like(x2))])
+
+    @staticmethod
+    def _arguments(arrays):
+        count = len(arrays)
+        shapes = [(ctypes.c_int64 * max(1, each.ndim))(*each.shape) for each in arrays]
+        pointers = [ctypes.cast(shape, ctypes.c_void_p) for shape in shapes]
+        names = [str(each.dtype) for each in arrays]
+        dtypes = [ctypes.c_char_p(_DTYPE_NAMES.get(name, name).encode()) for name in names]
+        arguments = (count, (ctypes.c_void_p * count)(*(each.ctypes.data for each in arrays)),
+                     (ctypes.c_int * count)(*(each.ndim for each in arrays)), (ctypes.c_void_p * count)(*pointers),
+                     (ctypes.c_char_p * count)(*(each.value for each in dtypes)), None, None)
+        # The arrays have to outlive the call.
+        return arguments, arrays, shapes
+
+    def forward(self):
+        """The loss."""
+        assert self._library.ms_cosine_loss_forward(*self._forward[0]) == 0
+
+    def both(self):
+        """The loss, then the gradients."""
+        self.forward()
+        assert self._library.ms_cosine_loss_backward(*self._backward[0]) == 0
+
+
+class Memory:
+    """Reading two float32 arrays; and for backward reading them again while two are written."""
+
+    def __init__(self, shape, threads):
+        self._folder = tempfile.TemporaryDirectory()
+        library = pathlib.Path(self._folder.name) / 'memory_limit.so'
+        subprocess.run(['g++', '-O3', '-mavx2', '-fopenmp', '-fPIC', '-shared', str(_HERE / 'memory_limit.cc'), '-o',
+                        str(library)], check=True)
+        self._library = ctypes.CDLL(str(library))
+        self._arrays = [aligned(np.ones(shape, np.float32)) for _ in range(4)]
+        self._pointers = [ctypes.c_void_p(each.ctypes.data) for each in self._arrays]
+        size = self._arrays[0].size
+        self._read = (ctypes.c_int64(size), threads)
+        self._write = (ctypes.c_int64(size), threads, int(2 * self._arrays[0].nbytes > _STREAM_FROM))
+
+    def forward(self):
+        """Reads."""
+        self._library.read_two(*self._pointers[:2], *self._read)
+
+    def both(self):
+        """Reads, then reads and writes."""
+        self.forward()
+        self._library.read_two_write_two(*self._pointers, *self._write)
