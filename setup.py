@@ -26,6 +26,10 @@ VERSION = re.search(r"^__version__ = '(.+)'$", (HERE / 'ms_cosine_loss' / '__ini
 
 TEST = ['hypothesis>=6', 'mpmath>=1.3', 'pytest>=7', 'pytest-xdist>=3.2']
 
+def is_set(variable):
+    return os.environ.get(variable, '0') not in ('', '0')
+
+
 KERNEL = [f'kernel/{name}.cc' for name in ('broadcast', 'interface', 'layout', 'second_order', 'thread_pool')]
 ARITHMETIC = 'kernel/arithmetic.cc'
 LIBRARY = 'libms_cosine_loss.so'
@@ -33,16 +37,16 @@ FAILURE = 'native_build_failure.txt'
 # Contraction is off because exact error terms of sums and products cannot bear it; the kernel asks for fused
 # operations by name.
 FLAGS = ['-std=c++17', '-O3', '-fPIC', '-fvisibility=hidden', '-ffp-contract=off', '-pthread', '-Wno-psabi']
+LINK_FLAGS = ['-pthread']
+if is_set('MS_COSINE_LOSS_OPENMP'):
+    FLAGS.append('-fopenmp')
+    LINK_FLAGS.append('-fopenmp')
 INSTRUCTION_SETS = {'baseline': []}
 if platform.machine() in ('x86_64', 'AMD64'):
     avx2 = ['-mavx2', '-mfma', '-mf16c']
     INSTRUCTION_SETS['avx2'] = avx2
     INSTRUCTION_SETS['avx512'] = avx2 + ['-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl',
                                          '-mprefer-vector-width=512']
-
-
-def is_set(variable):
-    return os.environ.get(variable, '0') not in ('', '0')
 
 
 class BuildKernel(build_ext):
@@ -78,7 +82,7 @@ class BuildKernel(build_ext):
             objects += self.compiler.compile(
                 [ARITHMETIC], output_dir=os.path.join(self.build_temp, name), depends=headers,
                 macros=[('MS_COSINE_LOSS_INSTRUCTION_SET', name)], extra_postargs=FLAGS + flags)
-        self.compiler.link_shared_object(objects, str(target), extra_postargs=['-pthread'], target_lang='c++')
+        self.compiler.link_shared_object(objects, str(target), extra_postargs=LINK_FLAGS, target_lang='c++')
 
     def _warn(self, reason):
         lines = ['ms_cosine_loss is installed WITHOUT its compiled kernel:', '', reason, '',

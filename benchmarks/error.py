@@ -11,14 +11,15 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The worst error of a pair's loss against the exact value: ours, mindspore.nn and torch, for each dtype.
+"""The worst error of a pair's loss against the exact value: both implementations, mindspore.nn and torch.
 
-    python -m benchmarks.error [--pairs 20000] [--seed 0]
+    python -m benchmarks.error [--pairs 1000000] [--seed 0]
 
-The pairs are random, nearly parallel, constant, of mixed signs and scales, and 1 to 1009 elements long. An error is
-counted in ulp at 1 of the arithmetic (float32 for half input, whose own rounding to the result is taken off first), so
-that 1 ulp is 1.2e-7 for float32 and 2.2e-16 for float64. A loss that is negative or not finite is counted apart.
-torch is optional.
+The pairs are random, nearly parallel (1 - cos down to 1e-9), parallel, constant, of mixed scales within a row, huge
+and tiny (down to denormal numbers), 1 to 100003 elements long; most of them short. The exact value is computed in
+NumPy's long double, whose rounding is 1e-19. Two errors are counted: in ulp of the result, where the result is 1e-9 or
+more, and in ulp at 1 of the arithmetic (1.2e-7 for float32 and half input, 2.2e-16 for float64). Losses that are
+negative or not finite are counted apart. torch is optional.
 """
 import argparse
 import importlib
@@ -28,41 +29,46 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from benchmarks.environment import describe
-from ms_cosine_loss import CosineEmbeddingLoss
-from tests.truth import pair_losses
+from ms_cosine_loss import CosineEmbeddingLoss, use_implementation
 
-LENGTHS = (1, 2, 3, 17, 64, 128, 333, 768, 1009)
-DTYPES = {'float16': (2.0 ** -10, 6.0e4), 'bfloat16': (2.0 ** -7, 1e9), 'float32': (2.0 ** -23, 1e9),
-          'float64': (2.0 ** -52, 1e30)}
-"""Of each dtype its spacing at 1, and a scale whose squares stay inside the range of the arithmetic."""
+LENGTHS = (1, 2, 3, 17, 64, 128, 333, 768, 1009, 10007, 100003)
+LARGEST = {'float16': 6.0e4, 'bfloat16': 1e38, 'float32': 1e38, 'float64': 1e300}
+SMALLEST = {'float16': 1e-7, 'bfloat16': 1e-39, 'float32': 1e-44, 'float64': 1e-310}
+SPACING = {'float16': 2.0 ** -10, 'bfloat16': 2.0 ** -7, 'float32': 2.0 ** -23, 'float64': 2.0 ** -52}
+SMALLEST_NORMAL = {'float16': 2.0 ** -14, 'bfloat16': 2.0 ** -126, 'float32': 2.0 ** -126, 'float64': 2.0 ** -1022}
+EPS = 1e-12
 
 
-def _pairs(rng, count, length, scale):
-    """`count` pairs of each kind."""
+def _pairs(rng, count, length, dtype):
+    """`count` pairs of each kind, as float64."""
     x1, x2 = rng.standard_normal((2, count, length))
     mixed = 10.0 ** rng.uniform(-3, 3, (count, length))
+    angle = 10.0 ** rng.uniform(-4.4, -0.5, (count, 1))
     one, two = rng.uniform(0.1, 1, (2, count, 1)) * np.ones((1, length))
+    largest = LARGEST[dtype] / np.maximum(np.abs(x1).max(1, keepdims=True), np.abs(x2).max(1, keepdims=True))
     kinds = [(x1, x2),
-             (x1, x1 * (1 + 1e-3 * x2)),
+             (x1, x1 + angle * x2),
              (x1, 3 * x1),
              (one, two),
              (x1 * mixed, x2 * mixed),
-             (x1 * np.sqrt(scale / length) / 10, x2 / np.sqrt(scale))]
+             (x1 * largest, x2 * largest),
+             (x1 * largest, x2),
+             (x1 * 10 * SMALLEST[dtype], x2)]
     return tuple(np.concatenate(rows) for rows in zip(*kinds))
 
 
-def _rounded(x, dtype):
-    """`x` as a Tensor of that dtype, and as the float64 array of the same values."""
-    tensor = Tensor(x, ms.float64).astype(getattr(ms, dtype))
-    return tensor, tensor.astype(ms.float64).asnumpy()
+def _truth(x1, x2, labels):
+    x1, x2 = x1.astype(np.longdouble), x2.astype(np.longdouble)
+    norms = [np.sqrt((x * x).sum(1) + np.longdouble(EPS)) for x in (x1, x2)]
+    cosine = (x1 * x2).sum(1) / norms[0] / norms[1]
+    return np.where(labels == 1, 1 - cosine, np.maximum(0, cosine))
 
 
-def _ours(x1, x2, labels):
-    return CosineEmbeddingLoss(reduction='none')(x1, x2, labels).astype(ms.float64).asnumpy()
-
-
-def _mindspore(x1, x2, labels):
-    return nn.CosineEmbeddingLoss(reduction='none')(x1, x2, labels).astype(ms.float64).asnumpy()
+def _of_mindspore(loss, implementation='auto'):
+    def losses(x1, x2, labels):
+        with use_implementation(implementation):
+            return loss(x1, x2, labels).astype(ms.float64).asnumpy()
+    return losses
 
 
 def _torch(x1, x2, labels):
@@ -73,64 +79,81 @@ def _torch(x1, x2, labels):
     return loss.double().numpy()
 
 
-def _spacing(truth, dtype):
-    """The spacing of `dtype` at each value, at least that of its smallest normal number."""
-    at_one = DTYPES[dtype][0]
-    smallest = 2.0 ** -14 if dtype == 'float16' else 2.0 ** -126
-    return at_one * 2.0 ** np.floor(np.log2(np.maximum(np.abs(truth), smallest)))
+class _Worst:
+    """The worst that one contestant did."""
+
+    def __init__(self, dtype):
+        self._spacing, self._smallest = SPACING[dtype], SMALLEST_NORMAL[dtype]
+        self._at_one = SPACING['float64' if dtype == 'float64' else 'float32']
+        self._is_half = dtype in ('float16', 'bfloat16')
+        self.of_result = self.at_one = 0.0
+        self.negative = self.not_finite = 0
+
+    def take(self, losses, truth):
+        """Counts some losses."""
+        finite = np.isfinite(losses)
+        losses, truth = losses[finite], truth[finite]
+        self.not_finite += int(np.sum(~finite))
+        self.negative += int(np.sum(losses < 0))
+        error = np.abs(losses - truth).astype(np.float64)
+        ulp = self._spacing * 2.0 ** np.floor(np.log2(np.maximum(truth.astype(np.float64), self._smallest)))
+        counted = truth >= 1e-9
+        self.of_result = max(self.of_result, float(np.max(error[counted] / ulp[counted], initial=0)))
+        # A half result has its own rounding on top.
+        own = 2 * ulp if self._is_half else 0
+        self.at_one = max(self.at_one, float(np.max(np.maximum(0, error - own) / self._at_one, initial=0)))
+
+    def __str__(self):
+        return f'{self.of_result:.3g} / {self.at_one:.3g} ({self.negative}, {self.not_finite})'
 
 
-def measure(dtype, implementations, pairs, seed):
-    """For each implementation: worst error in ulp, count of negative losses, count of losses that are not finite."""
+def measure(dtype, contestants, pairs, seed):
+    """The number of pairs, and the worst of each contestant; None for one that refuses the dtype."""
     rng = np.random.default_rng(seed)
-    half = dtype in ('float16', 'bfloat16')
-    unit = 2.0 ** -52 if dtype == 'float64' else 2.0 ** -23
-    results = {name: [0.0, 0, 0] for name in implementations}
+    results = {name: _Worst(dtype) for name in contestants}
+    # Each length gets the same number of pairs, but for the longest, which would take all the time.
+    shares = [min(1.0, 1000 / length) for length in LENGTHS]
     total = 0
-    for length in LENGTHS:
-        x1, x2 = _pairs(rng, max(1, pairs // (6 * len(LENGTHS))), length, DTYPES[dtype][1])
-        (x1, exact1), (x2, exact2) = _rounded(x1, dtype), _rounded(x2, dtype)
-        labels = rng.choice([1, -1], len(exact1))
-        truth = pair_losses(exact1, exact2, labels).astype(np.float64)
-        total += len(truth)
-        for name, implementation in implementations.items():
-            try:
-                losses = implementation(x1, x2, Tensor(labels, ms.int32))
-            except (TypeError, RuntimeError):
-                results[name] = None
-                continue
-            finite = np.isfinite(losses)
-            error = np.abs(losses - truth)[finite]
-            if half:
-                error = np.maximum(0, error - 2 * _spacing(truth, dtype)[finite])
-            result = results[name]
-            result[0] = max(result[0], float(error.max(initial=0) / unit))
-            result[1] += int(np.sum(losses[finite] < 0))
-            result[2] += int(np.sum(~finite))
+    for length, share in zip(LENGTHS, shares):
+        count = max(1, round(pairs * share / sum(shares) / 8))
+        most = max(1, 2_000_000 // length)
+        for start in range(0, count, most):
+            x1, x2 = (Tensor(x, ms.float64).astype(getattr(ms, dtype))
+                      for x in _pairs(rng, min(most, count - start), length, dtype))
+            labels = rng.choice([1, -1], x1.shape[0])
+            truth = _truth(x1.astype(ms.float64).asnumpy(), x2.astype(ms.float64).asnumpy(), labels)
+            total += len(truth)
+            for name, contestant in contestants.items():
+                if results[name] is None:
+                    continue
+                try:
+                    results[name].take(contestant(x1, x2, Tensor(labels, ms.int32)), truth)
+                except (TypeError, RuntimeError):
+                    results[name] = None
     return total, results
 
 
 def main():
     """Measures and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
-    parser.add_argument('--pairs', type=int, default=20000)
+    parser.add_argument('--pairs', type=int, default=1_000_000)
     parser.add_argument('--seed', type=int, default=0)
     arguments = parser.parse_args()
     ms.set_context(mode=ms.PYNATIVE_MODE)
-    implementations = {'ours (plain)': _ours, 'mindspore.nn': _mindspore}
+    contestants = {name: _of_mindspore(CosineEmbeddingLoss(reduction='none'), name) for name in ('native', 'plain')}
+    contestants['mindspore.nn'] = _of_mindspore(nn.CosineEmbeddingLoss(reduction='none'))
     modules = []
     try:
         modules.append(importlib.import_module('torch'))
-        implementations['torch'] = _torch
+        contestants['torch'] = _torch
     except ImportError:
         print('torch is not installed: its column is left out')
     print(describe(*modules))
-    print('worst error in ulp at 1 of the arithmetic (negative losses, losses that are not finite)\n')
-    print(f'| dtype | pairs | {" | ".join(implementations)} |\n| --- | --- |{" --- |" * len(implementations)}')
-    for dtype in DTYPES:
-        total, results = measure(dtype, implementations, arguments.pairs, arguments.seed)
-        cells = ['refused' if result is None else f'{result[0]:.2f} ({result[1]}, {result[2]})'
-                 for result in results.values()]
+    print('worst error in ulp of the result / in ulp at 1 of the arithmetic (negative losses, losses not finite)\n')
+    print(f'| dtype | pairs | {" | ".join(contestants)} |\n| --- | --- |{" --- |" * len(contestants)}')
+    for dtype in SPACING:
+        total, results = measure(dtype, contestants, arguments.pairs, arguments.seed)
+        cells = ['refused' if result is None else str(result) for result in results.values()]
         print(f'| {dtype} | {total} | {" | ".join(cells)} |', flush=True)
 
 

@@ -24,6 +24,26 @@
 #include <thread>
 
 namespace ms_cosine_loss {
+
+int available_processors() {
+#if defined(__linux__)
+  cpu_set_t processors;
+  if (sched_getaffinity(0, sizeof(processors), &processors) == 0) return CPU_COUNT(&processors);
+#endif
+  const unsigned count = std::thread::hardware_concurrency();
+  return count == 0 ? 1 : static_cast<int>(count);
+}
+
+#if defined(_OPENMP)
+
+// For those who want one runtime for all their libraries; README.md says why it is not the rule.
+void run_in_parallel(int threads, int64_t tasks, const std::function<void(int64_t)> &work) {
+#pragma omp parallel for num_threads(threads) schedule(dynamic) if (threads > 1 && tasks > 1)
+  for (int64_t task = 0; task < tasks; ++task) work(task);
+}
+
+#else
+
 namespace {
 
 class ThreadPool {
@@ -113,19 +133,12 @@ ThreadPool &pool() {
 
 }  // namespace
 
-int available_processors() {
-#if defined(__linux__)
-  cpu_set_t processors;
-  if (sched_getaffinity(0, sizeof(processors), &processors) == 0) return CPU_COUNT(&processors);
-#endif
-  const unsigned count = std::thread::hardware_concurrency();
-  return count == 0 ? 1 : static_cast<int>(count);
-}
-
 void run_in_parallel(int threads, int64_t tasks, const std::function<void(int64_t)> &work) {
   if (threads > tasks) threads = static_cast<int>(tasks);
   if (threads > 1 && pool().run(threads, tasks, work)) return;
   for (int64_t task = 0; task < tasks; ++task) work(task);
 }
+
+#endif
 
 }  // namespace ms_cosine_loss
