@@ -65,6 +65,10 @@ class Kernel:
         # The arrays have to outlive the call.
         return arguments, arrays, shapes
 
+    def results(self):
+        """The loss and the gradients of the last call."""
+        return [self._forward[1][-1], *self._backward[1][-2:]]
+
     def forward(self):
         """The loss."""
         assert self._library.ms_cosine_loss_forward(*self._forward[0]) == 0

@@ -282,6 +282,36 @@ def test_export_and_load(mode, tmp_path):
     assert abs(float(nn.GraphCell(ms.load(plain))(*inputs)) - expected) < 1e-6
 
 
+def test_gradient_through_vmap():
+    x1, x2, labels = normal(1, (3, 4, 5)), normal(2, (3, 4, 5)), signs(3, (3, 4))
+    loss = CosineEmbeddingLoss(reduction='sum', margin=-1.0)
+
+    def total(x1, x2, labels):
+        return ms.vmap(loss, (0, 0, 0))(x1, x2, labels).sum()
+
+    inputs = tensor(x1, ms.float64), tensor(x2, ms.float64), tensor(labels, ms.int32)
+    expected = truth.gradients(x1.reshape(12, 5), x2.reshape(12, 5), labels.reshape(12), margin=-1.0)
+    found = ms.grad(total, (0, 1))(*inputs)
+    for each, truly in zip(found, expected):
+        assert_rows_within(array(each).reshape(12, 5), truly, 1e-14)
+
+
+def test_third_derivatives_are_refused():
+    x2, labels = tensor(normal(2, (3, 4)), ms.float64), tensor([1, -1, 1], ms.int32)
+    derivative = CosineEmbeddingLoss(margin=-1.0)
+    for _ in range(2):
+        derivative = _sum_of_squares(ms.grad(derivative))
+    with pytest.raises(RuntimeError, match='bprop not defined'):
+        ms.grad(derivative)(tensor(normal(1, (3, 4)), ms.float64), x2, labels)
+
+
+def _sum_of_squares(function):
+    def total(x1, x2, labels):
+        return (function(x1, x2, labels) ** 2).sum()
+
+    return total
+
+
 @pytest.mark.parametrize('dtype', HALVES, ids=str)
 def test_the_gradient_of_halves_for_whole_rows_and_their_rest(dtype):
     # Lengths around the registers, where whole ones end.
