@@ -24,6 +24,7 @@
 
 #include "broadcast.h"
 #include "element.h"
+#include "floating_point.h"
 #include "layout.h"
 #include "problem.h"
 #include "second_order.h"
@@ -149,6 +150,7 @@ int64_t elements_of(const int64_t *shape, int rank) {
 }
 
 int forward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
+  const DefaultFloatingPoint environment;
   constexpr int kLosses = 4;
   Problem problem = {};
   int threads;
@@ -188,6 +190,7 @@ bool take_upstream(void **params, const char **dtypes, Problem *problem) {
 }
 
 int backward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
+  const DefaultFloatingPoint environment;
   constexpr int kGradient1 = 5, kGradient2 = 6;
   Problem problem = {};
   int threads;
@@ -214,6 +217,7 @@ int backward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
 }
 
 int second_order(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
+  const DefaultFloatingPoint environment;
   constexpr int kDirection1 = 5, kDirection2 = 6, kByX1 = 7, kByX2 = 8, kByUpstream = 9;
   Problem problem = {};
   int threads;

@@ -23,6 +23,8 @@
 #include <system_error>
 #include <thread>
 
+#include "floating_point.h"
+
 namespace ms_cosine_loss {
 
 int available_processors() {
@@ -39,7 +41,10 @@ int available_processors() {
 // For those who want one runtime for all their libraries; README.md says why it is not the rule.
 void run_in_parallel(int threads, int64_t tasks, const std::function<void(int64_t)> &work) {
 #pragma omp parallel for num_threads(threads) schedule(dynamic) if (threads > 1 && tasks > 1)
-  for (int64_t task = 0; task < tasks; ++task) work(task);
+  for (int64_t task = 0; task < tasks; ++task) {
+    const DefaultFloatingPoint environment;
+    work(task);
+  }
 }
 
 #else
@@ -92,7 +97,10 @@ class ThreadPool {
       const std::function<void(int64_t)> &work = *work_;
       const int64_t tasks = tasks_;
       lock.unlock();
-      work_on(work, tasks);
+      {
+        const DefaultFloatingPoint environment;
+        work_on(work, tasks);
+      }
       lock.lock();
       if (--working_ == 0) done_.notify_one();
     }

@@ -76,6 +76,25 @@ def test_two_ulp_down_to_nearly_parallel_at_every_scale(dtype, scale):
 
 
 @pytest.mark.parametrize('dtype', DTYPES, ids=str)
+def test_denormal_numbers_are_not_taken_for_zero(dtype):
+    # MindSpore's threads run graphs with denormal numbers flushed.
+    smallest = {ms.float16: 2.0 ** -24, ms.bfloat16: 2.0 ** -133, ms.float32: 2.0 ** -149}[dtype]
+    x1, x2 = smallest * np.round(5 * normal(20, (6, 40))), smallest * np.round(5 * normal(21, (6, 40)))
+    labels = signs(22, 6)
+    expected = truth.pair_losses(x1, x2, labels, margin=-1.0, eps=0).astype(np.float64)
+    found = value(x1, x2, labels, dtype, reduction='none', margin=-1.0, eps=0)
+    assert_within(found, expected, 2 * ulp(expected, dtype))
+    # Gradients that are denormal themselves, beside the largest vectors.
+    large = {ms.float16: 6e4, ms.bfloat16: 2.0 ** 126, ms.float32: 2.0 ** 126}[dtype] * np.sign(normal(23, (6, 40)))
+    large = rounded(large, dtype)
+    x2 = rounded(normal(24, (6, 40)), dtype)
+    truly = truth.gradients(large, x2, labels, margin=-1.0)[0]
+    found = gradients(large, x2, labels, dtype, margin=-1.0, reduction='none')[0]
+    assert np.abs(found).max() > 0
+    assert_within(found, truly, 2 * np.maximum(ulp(truly, dtype), smallest))
+
+
+@pytest.mark.parametrize('dtype', DTYPES, ids=str)
 def test_two_ulp_of_a_very_long_row(dtype):
     rng = np.random.default_rng(3)
     ones = np.ones(100_003)
