@@ -21,8 +21,8 @@ PACKAGE = {path.as_posix() for path in pathlib.Path('ms_cosine_loss').glob('*.py
 KERNEL = {path.as_posix() for path in pathlib.Path('kernel').rglob('*') if path.is_file()}
 LIBRARY = 'ms_cosine_loss/libms_cosine_loss.so'
 IN_SDIST = {'LICENSE', 'README.md', 'setup.py', 'pyproject.toml', 'examples/digit_verification.py',
-            'benchmarks/speed.py', 'benchmarks/error.py', 'benchmarks/memory_limit.cc', 'tests/conftest.py', 'tests/truth.py',
-            'tests/goldens/pytorch.json'}
+            'benchmarks/speed.py', 'benchmarks/error.py', 'benchmarks/memory_limit.cc', 'tests/conftest.py',
+            'tests/truth.py', 'tests/goldens/pytorch.json'}
 
 
 def main(sdist, wheel):
