@@ -16,6 +16,7 @@
 The checks are `constexpr` functions: in graph mode they run while the graph is compiled and leave nothing in it, and
 in PyNative they are ordinary calls, so both modes raise the same exception with the same text.
 """
+import functools
 import math
 import numbers
 
@@ -133,7 +134,9 @@ def _common_shape(x1_shape, x2_shape, axis):
     return tuple(common)
 
 
+# Remembered, because a training loop asks the same at every step.
 @constexpr(check=False)
+@functools.lru_cache(maxsize=1024)
 def check_inputs(x1_shape, x2_shape, labels_shape, x1_dtype, x2_dtype, labels_dtype, axis):
     """The dtypes and shapes of the three inputs; returns `axis` counted from the front.
 
