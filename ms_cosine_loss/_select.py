@@ -98,8 +98,11 @@ def _selected(*shapes):
     return _last
 
 
-# Beside the records and not in them, because a graph can look up a function in a dict but not in an object.
-_LOSSES = {PLAIN.name: _plain.loss, NATIVE.name: _native.loss}
+# Beside the records and not in them, because a graph can look up a function in a dict but not in an object. It compiles
+# all that the dict holds, so that native may be in it only where its operators exist.
+_LOSSES = {PLAIN.name: _plain.loss}
+if not NATIVE.unavailable:
+    _LOSSES[NATIVE.name] = _native.loss
 
 
 def loss(logits_x1, logits_x2, labels, margin, reduction, axis, eps):

@@ -55,10 +55,12 @@ def test_without_a_library_that_loads(tmp_path, damage, reason):
     finished = _run(tmp_path, 'import ms_cosine_loss, mindspore as ms\n'
                     'status = ms_cosine_loss.get_implementation_status()\n'
                     'x = ms.Tensor([[3.0, 4.0]], ms.float32)\n'
-                    'print(ms_cosine_loss.CosineEmbeddingLoss()(x, x, ms.Tensor([-1], ms.int32)))\n'
+                    'for mode in (ms.GRAPH_MODE, ms.PYNATIVE_MODE):\n'
+                    '    ms.set_context(mode=mode)\n'
+                    '    print(ms_cosine_loss.CosineEmbeddingLoss()(x, x, ms.Tensor([-1], ms.int32)))\n'
                     'print(ms_cosine_loss.__file__)\nprint(status.selected, status.why_not_native)')
     assert finished.returncode == 0, finished.stderr
-    loss, file, last = finished.stdout.splitlines()[-3:]
-    assert loss == '1.0'
+    in_graph, in_pynative, file, last = finished.stdout.splitlines()[-4:]
+    assert in_graph == in_pynative == '1.0'
     assert file.startswith(str(tmp_path))
     assert last.startswith(f'plain {reason}')
