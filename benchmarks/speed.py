@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""How fast the loss is beside others, in one process, measured in turns.
+"""How fast the loss is beside others, in one process, measured in turns of random order.
 
     python -m benchmarks.speed [--rounds 15] [--seconds 3] [--modes graph pynative]
 
@@ -21,6 +21,7 @@ implementation each contestant is. torch and jax take part where they are instal
 import argparse
 import importlib.util
 import os
+import random
 import statistics
 import time
 
@@ -134,10 +135,14 @@ def _medians(calls, rounds, seconds):
         for _ in range(3):
             call()
     times = {name: [] for name in calls}
+    order = list(calls)
+    generator = random.Random(0)
     started = time.perf_counter()
     while time.perf_counter() - started < seconds or len(next(iter(times.values()))) < rounds:
-        for name, call in calls.items():
-            times[name].append(_milliseconds(call))
+        # A new order each round, because each leaves its threads and the caches to the next.
+        generator.shuffle(order)
+        for name in order:
+            times[name].append(_milliseconds(calls[name]))
     return {name: statistics.median(values) for name, values in times.items()}
 
 
