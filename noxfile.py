@@ -1,0 +1,103 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Every MindSpore that the package supports, on every Python that it has wheels for.
+
+    pip install nox
+    nox                                                # all of it, two hours on two cores; skips missing Pythons
+    nox -s "suite(python='3.9', mindspore='2.7.0')"   # one of them, after `nox -s wheel`
+
+One wheel of the last commit is built once and installed in them all. Each adds its result to docs/data/versions.csv,
+which `python docs/tables.py` turns into the README's table.
+"""
+import csv
+import pathlib
+import xml.etree.ElementTree as ElementTree
+
+import nox
+
+HERE = pathlib.Path(__file__).parent
+RESULTS = HERE / 'docs' / 'data' / 'versions.csv'
+FIELDS = ('mindspore', 'python', 'passed', 'failed', 'skipped', 'seconds')
+PYTHONS = {
+    '2.7.0': ('3.9', '3.10', '3.11'),
+    '2.7.2': ('3.9', '3.10', '3.11', '3.12'),
+    '2.8.0': ('3.9', '3.10', '3.11', '3.12'),
+    '2.9.0': ('3.9', '3.10', '3.11', '3.12'),
+    '2.10.0': ('3.10', '3.11', '3.12'),
+}
+
+nox.options.default_venv_backend = 'venv'
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ['wheel', 'suite']
+
+
+def _checkout(session):
+    """The last commit without the package, so that only the installed one can be tested."""
+    folder = pathlib.Path(session.create_tmp()).resolve() / 'checkout'
+    session.run('rm', '-rf', str(folder), external=True, silent=True)
+    session.run('git', 'clone', '-q', str(HERE), str(folder), external=True)
+    return folder
+
+
+def _wheels(session):
+    return pathlib.Path(session.cache_dir).resolve() / 'wheels'
+
+
+@nox.session
+def wheel(session):
+    """Builds the wheel that all the others install."""
+    session.install('build')
+    session.run('rm', '-rf', str(_wheels(session)), external=True, silent=True)
+    session.run('python', '-m', 'build', '-q', '--wheel', '--outdir', str(_wheels(session)), str(_checkout(session)),
+                env={'MS_COSINE_LOSS_REQUIRE_NATIVE': '1'})
+
+
+@nox.session
+@nox.parametrize(('python', 'mindspore'), [(python, version) for version, pythons in PYTHONS.items()
+                                           for python in pythons])
+def suite(session, mindspore):
+    """The README's tests against the installed wheel."""
+    built, = _wheels(session).glob('*.whl')
+    session.install(f'{built}[test]', f'mindspore=={mindspore}')
+    checkout = _checkout(session)
+    session.run('rm', '-r', str(checkout / 'ms_cosine_loss'), external=True)
+    report = checkout / 'report.xml'
+    session.chdir(checkout)
+    # The results are written down before a failure ends the session.
+    session.run('python', '-m', 'pytest', '-q', '-n', '2', '--dist', 'worksteal', f'--junitxml={report}', 'tests',
+                '--pyargs', 'ms_cosine_loss', *session.posargs, success_codes=[0, 1])
+    failed = _record(mindspore, session.python, report)
+    if failed:
+        session.error(f'{failed} tests failed')
+
+
+def _record(mindspore, python, report):
+    """Puts the numbers of a pytest report into the table; returns how many tests failed."""
+    totals = ElementTree.parse(report).getroot().find('testsuite').attrib
+    failed = int(totals['failures']) + int(totals['errors'])
+    skipped = int(totals['skipped'])
+    rows = {}
+    if RESULTS.exists():
+        with RESULTS.open(newline='') as file:
+            rows = {(row['mindspore'], row['python']): row for row in csv.DictReader(file)}
+    rows[mindspore, python] = {'mindspore': mindspore, 'python': python,
+                               'passed': int(totals['tests']) - failed - skipped, 'failed': failed, 'skipped': skipped,
+                               'seconds': round(float(totals['time']))}
+    RESULTS.parent.mkdir(exist_ok=True)
+    ordered = [(version, each) for version, pythons in PYTHONS.items() for each in pythons]
+    with RESULTS.open('w', newline='') as file:
+        writer = csv.DictWriter(file, FIELDS, lineterminator='\n')
+        writer.writeheader()
+        writer.writerows(rows[key] for key in ordered if key in rows)
+    return failed
