@@ -29,10 +29,10 @@ class _ReducedLosses(nn.Cell):
     """
 
     def construct(self, cosine, labels, margin, divisor, shape):
-        zeros = _zeros(labels.shape, cosine.dtype)
         hinge = cosine - constant(margin, cosine.dtype)
-        losses = ops.select(labels == SIMILAR, 1.0 - cosine, ops.select(labels == DISSIMILAR, hinge, zeros))
-        losses = ops.select(losses < 0, zeros, losses)
+        # 0.0 and no tensor of zeros, the operator for which fails in a step that `jit` compiles from bytecode.
+        losses = ops.select(labels == SIMILAR, 1.0 - cosine, ops.select(labels == DISSIMILAR, hinge, 0.0))
+        losses = ops.select(losses < 0, 0.0, losses)
         if divisor == 0:
             return ops.reshape(losses, shape)
         losses = mint.sum(losses)

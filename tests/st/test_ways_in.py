@@ -1,0 +1,72 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Every way in which MindSpore lets a loss be used: right, or refused for a reason that is written down here."""
+import dataclasses
+import sys
+
+import mindspore as ms
+import pytest
+from mindspore import nn
+
+from ms_cosine_loss import CosineEmbeddingLoss
+from tests.ways_in import WAYS
+
+
+@dataclasses.dataclass(frozen=True)
+class Refusal:
+    """Why a way is closed; None stands for every mode and for every loss, MindSpore's own among them."""
+
+    match: str
+    mode: int = None
+    implementation: str = None
+
+    def holds(self, mode, implementation):
+        """Whether it is meant."""
+        return self.mode in (None, mode) and self.implementation in (None, implementation)
+
+
+UNKNOWN_SHAPES = Refusal("'native' cannot run: it needs shapes that are known", ms.GRAPH_MODE, 'native')
+
+REFUSALS = {
+    'DynamicLossScaleManager': Refusal('are supported on device `CPU`'),
+    # MindSpore has no kernel on CPU that looks for overflows.
+    'TrainOneStepWithLossScaleCell': Refusal('(?i)unsupported|kernel'),
+    'jacfwd': Refusal('Type Join Failed'),
+    'a short last batch, dynamic shape, one compile': UNKNOWN_SHAPES,
+    'dynamic rank': UNKNOWN_SHAPES,
+    # MindSpore hands the `bprop` of a Cell what vmap has made of its inputs, and in PyNative not even that.
+    'grad of vmap': Refusal("'tuple' and 'int'|requires the forward inputs", implementation='plain'),
+}
+if sys.version_info >= (3, 12):
+    for _name in ('jit of a whole step, bytecode', 'jit of the loss, bytecode'):
+        REFUSALS[_name] = Refusal('does not support Python 3.12')
+if tuple(int(part) for part in ms.__version__.split('.')[:2]) < (2, 10):
+    # With the protobuf that pip installs beside it.
+    REFUSALS['Model.train, SummaryCollector'] = Refusal('does not support item assignment')
+
+
+@pytest.mark.parametrize('name', WAYS)
+def test_way(name, mode, implementation):
+    refusal = REFUSALS.get(name)
+    if refusal is None or not refusal.holds(mode, implementation.name):
+        WAYS[name].follow(CosineEmbeddingLoss)
+        return
+    with pytest.raises(Exception, match=refusal.match):
+        WAYS[name].follow(CosineEmbeddingLoss)
+
+
+@pytest.mark.parametrize('name', [name for name, refusal in REFUSALS.items() if refusal.implementation is None])
+def test_what_is_refused_everywhere_is_refused_to_mindspore_too(name, mode):
+    with pytest.raises(Exception, match=REFUSALS[name].match):
+        WAYS[name].follow(nn.CosineEmbeddingLoss)

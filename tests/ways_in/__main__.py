@@ -1,0 +1,107 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Follows every way with our loss and with MindSpore's own, in both modes, and prints the table.
+
+    python -m tests.ways_in [--csv docs/data/ways_in.csv]
+
+A way that brings the process down is one that fails, so each loss and mode gets a process, and a new one after a crash.
+"""
+import argparse
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+
+import mindspore as ms
+from mindspore import nn
+
+import ms_cosine_loss
+from tests.ways_in import WAYS
+
+MODES = {'graph': ms.GRAPH_MODE, 'pynative': ms.PYNATIVE_MODE}
+LOSSES = ('auto', 'native', 'plain', 'mindspore.nn')
+_OUTCOME = 'outcome: '
+
+
+def _first_line(error):
+    # MindSpore frames some of its messages in dashes.
+    lines = [line.strip() for line in str(error).splitlines() if line.strip('- ')]
+    return f'{type(error).__name__}: {lines[0] if lines else ""}'
+
+
+def _follow(loss, mode, names):
+    """Follows the ways in this process, one line of output for each."""
+    ms.set_context(mode=MODES[mode])
+    make_loss = nn.CosineEmbeddingLoss
+    if loss != 'mindspore.nn':
+        ms_cosine_loss.set_implementation(loss)
+        make_loss = ms_cosine_loss.CosineEmbeddingLoss
+    for name in names:
+        print(f'\n{_OUTCOME}{name}: started', flush=True)
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                os.chdir(folder)
+                WAYS[name].follow(make_loss)
+            outcome = 'right'
+        except AssertionError as error:
+            outcome = f'wrong: {_first_line(error)}'
+        except Exception as error:
+            outcome = _first_line(error)
+        print(f'\n{_OUTCOME}{name}: {outcome}', flush=True)
+
+
+def _outcomes(loss, mode):
+    """What came of each way, followed in processes of their own."""
+    outcomes = {}
+    while len(outcomes) < len(WAYS):
+        missing = [name for name in WAYS if name not in outcomes]
+        command = [sys.executable, '-m', 'tests.ways_in', '--loss', loss, '--mode', mode, '--ways', *missing]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for line in done.stdout.splitlines():
+            if line.startswith(_OUTCOME):
+                name, outcome = line[len(_OUTCOME):].split(': ', 1)
+                outcomes[name] = outcome
+        for name, outcome in outcomes.items():
+            if outcome == 'started':
+                outcomes[name] = f'the process died, status {done.returncode}'
+        if not any(name in outcomes for name in missing):
+            raise RuntimeError(f'nothing came of {command}')
+    return outcomes
+
+
+def main():
+    """Measures and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
+    parser.add_argument('--csv', help='where to write the table besides')
+    parser.add_argument('--loss', choices=LOSSES, help=argparse.SUPPRESS)
+    parser.add_argument('--mode', choices=list(MODES), help=argparse.SUPPRESS)
+    parser.add_argument('--ways', nargs='+', default=list(WAYS), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.loss:
+        _follow(arguments.loss, arguments.mode, arguments.ways)
+        return
+    columns = [(loss, mode) for loss in LOSSES for mode in MODES]
+    outcomes = {column: _outcomes(*column) for column in columns}
+    rows = [[way.topic, name, *(outcomes[column][name] for column in columns)] for name, way in WAYS.items()]
+    head = ['topic', 'way', *(f'{loss}, {mode}' for loss, mode in columns)]
+    for row in (head, ['---'] * len(head), *rows):
+        print('| ' + ' | '.join(row) + ' |')
+    if arguments.csv:
+        with open(arguments.csv, 'w', newline='') as file:
+            csv.writer(file, lineterminator='\n').writerows([head, *rows])
+
+
+if __name__ == '__main__':
+    main()
