@@ -14,7 +14,7 @@
 """From the cosines to the result: what a label means, the hinge and the reduction."""
 from mindspore import Tensor, mint, nn, ops
 
-from ms_cosine_loss._rules import DISSIMILAR, SIMILAR, constant, is_known
+from ms_cosine_loss._rules import DISSIMILAR, SIMILAR, constant, is_known, wide
 
 # One instance, because second derivatives in graph mode cannot pass the cache of the functional form.
 _zeros = ops.Zeros()
@@ -30,9 +30,11 @@ class _ReducedLosses(nn.Cell):
 
     def construct(self, cosine, labels, margin, divisor, shape):
         hinge = cosine - constant(margin, cosine.dtype)
-        # 0.0 and no tensor of zeros, the operator for which fails in a step that `jit` compiles from bytecode.
-        losses = ops.select(labels == SIMILAR, 1.0 - cosine, ops.select(labels == DISSIMILAR, hinge, 0.0))
-        losses = ops.select(losses < 0, 0.0, losses)
+        is_similar, is_dissimilar = labels == SIMILAR, labels == DISSIMILAR
+        # Zeros fails here in a step that `jit` compiles from bytecode, and a number for them under vmap in 2.7.0.
+        zeros = ops.cast(ops.logical_and(is_similar, is_dissimilar), cosine.dtype)
+        losses = ops.select(is_similar, 1.0 - cosine, ops.select(is_dissimilar, hinge, zeros))
+        losses = ops.select(losses < 0, zeros, losses)
         if divisor == 0:
             return ops.reshape(losses, shape)
         losses = mint.sum(losses)
@@ -60,7 +62,8 @@ _reduced_losses = _ReducedLosses()
 def _empty(shape, reduction, dtype):
     """The result of an empty batch, which MindSpore's own sums would read from stale memory."""
     if reduction == 'none':
-        return _zeros(shape, dtype)
+        # Cast, because before 2.8 there are no zeros of bfloat16 in PyNative on CPU.
+        return ops.cast(_zeros(shape, wide(dtype)), dtype)
     if reduction == 'sum':
         return Tensor(0.0, dtype)
     return Tensor(float('nan'), dtype)

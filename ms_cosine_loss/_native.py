@@ -18,6 +18,7 @@ import os
 import pathlib
 import struct
 
+import mindspore as ms
 import numpy as np
 from mindspore import Tensor, context, ops
 from mindspore.ops import constexpr
@@ -115,15 +116,39 @@ def _dtypes_of_second_order(x1, x2, labels, settings, upstream, direction1, dire
     return x1, x2, upstream
 
 
+def _no_gradient(labels):
+    # Cast, because before 2.8 there are no zeros of bfloat16 in PyNative on CPU.
+    if labels.dtype == ms.bfloat16:
+        return ops.cast(_zeros(labels.shape, ms.float32), ms.bfloat16)
+    return _zeros(labels.shape, labels.dtype)
+
+
+def _takes_the_last(count):
+    """Lets a derivative be called with more than its `count` arguments, of which only the last is new.
+
+    In PyNative MindSpore 2.7.0 adds one each time that it asks the same operator again.
+    """
+    def decorate(bprop):
+        @functools.wraps(bprop)
+        def tolerant(*arguments):
+            return bprop(*arguments[:count - 1], arguments[-1])
+
+        return tolerant
+
+    return decorate
+
+
+@_takes_the_last(6)
 def _bprop(x1, x2, labels, settings, out, dout):
     dx1, dx2 = _backward(x1, x2, labels, settings, dout)
     # Nobody asks for the gradient of the settings, so whatever has their shape will do.
-    return dx1, dx2, _zeros(labels.shape, labels.dtype), settings
+    return dx1, dx2, _no_gradient(labels), settings
 
 
+@_takes_the_last(7)
 def _bprop_of_backward(x1, x2, labels, settings, upstream, out, dout):
     dx1, dx2, dupstream = _second_order(x1, x2, labels, settings, upstream, dout[0], dout[1])
-    return dx1, dx2, _zeros(labels.shape, labels.dtype), settings, dupstream
+    return dx1, dx2, _no_gradient(labels), settings, dupstream
 
 
 def _operator(name, shape, dtype, bprop=None):

@@ -14,7 +14,7 @@
 """What every behavioural test needs: exact tensors of each dtype, and values and gradients back as float64 arrays."""
 import mindspore as ms
 import numpy as np
-from mindspore import Tensor, nn
+from mindspore import Tensor, nn, ops
 
 from ms_cosine_loss import CosineEmbeddingLoss, get_implementation
 from tests import truth
@@ -147,12 +147,13 @@ def value_and_gradients(x1, x2, labels, dtype=ms.float32, upstream=1.0, labels_d
 
     def weighted(first, second, targets, weights):
         losses = loss(first, second, targets)
-        # MindSpore differentiates the sum of a result that is no scalar.
-        return losses * weights, losses
+        # MindSpore differentiates the sum of a result that is no scalar. Widened, because before 2.7.2 it has no
+        # product of bfloat16 on CPU.
+        return ops.cast(losses, arithmetic(dtype)) * weights, losses
 
     differentiated = ms.value_and_grad(weighted, (0, 1), has_aux=True)
     (_, losses), found = differentiated(tensor(x1, dtype), tensor(x2, dtype), tensor(labels, labels_dtype),
-                                        tensor(upstream, dtype))
+                                        tensor(upstream, arithmetic(dtype)))
     assert losses.dtype == dtype
     for gradient, logits in zip(found, (x1, x2)):
         assert gradient.dtype == dtype

@@ -239,10 +239,11 @@ def test_nan_in_a_labelled_row_stays_in_that_row(dtype):
         _assert_gradients([each[2:]], [truly], dtype)
 
 
-def test_labels_get_no_gradient():
+@pytest.mark.parametrize('labels_dtype', [ms.int8, ms.int16, ms.int32, ms.int64, *DTYPES], ids=str)
+def test_labels_get_no_gradient(labels_dtype):
     loss = CosineEmbeddingLoss(reduction='sum', margin=-1.0)
     x1, x2 = normal(26, (4, 3)), normal(27, (4, 3))
-    inputs = tensor(x1, ms.float64), tensor(x2, ms.float64), tensor([1.0, -1.0, 0.0, 2.0], ms.float32)
+    inputs = tensor(x1, ms.float64), tensor(x2, ms.float64), tensor([1, -1, 0, 2], labels_dtype)
     found = ms.grad(loss, (0, 1, 2))(*inputs)
     assert found[2].shape == (4,)
     assert (array(found[2]) == 0).all()
