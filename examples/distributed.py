@@ -56,7 +56,7 @@ class Siamese(nn.Cell):
 
 
 def pairs(batch, workers, rank):
-    """This worker's part of each batch: similar pairs are noisy copies, dissimilar ones have nothing in common."""
+    """A worker's part of each batch; similar pairs are noisy copies, dissimilar ones have nothing in common."""
     rng = np.random.default_rng(1)
     x1 = rng.standard_normal((PAIRS, FEATURES)).astype(np.float32)
     labels = rng.choice([-1, 1], PAIRS).astype(np.int32)

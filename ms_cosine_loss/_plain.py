@@ -61,7 +61,7 @@ def _sum_rows(x, runs):
     for padding, run in _steps(x.shape[1], runs):
         count = (x.shape[1] + padding) // run
         if padding > 0:
-            x = ops.concat((x, _zeros((x.shape[0], padding), x.dtype)), 1)
+            x = ops.cat((x, _zeros((x.shape[0], padding), x.dtype)), 1)
         if count == 1:
             x = mint.sum(x, 1, True)
         else:

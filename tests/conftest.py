@@ -19,6 +19,34 @@ from mindspore._c_expression import PyNativeExecutor_
 from ms_cosine_loss import _select, use_implementation
 
 
+def pytest_addoption(parser):
+    parser.addoption('--device', choices=['CPU', 'GPU', 'Ascend'], default='CPU', help='what the tests run on')
+
+
+def pytest_configure(config):
+    device = config.getoption('--device')
+    if device != 'CPU':
+        # Once for the process, and before anything runs on another.
+        try:
+            ms.set_device(device)
+        except (RuntimeError, ValueError) as error:
+            raise pytest.UsageError(f'--device={device}: {str(error).splitlines()[0]}') from None
+
+
+def _needs(item):
+    """The implementations that a test asks for by name."""
+    asked = {item.callspec.params.get('implementation')} if hasattr(item, 'callspec') else set()
+    return asked & set(_select.IMPLEMENTATIONS) | ({_select.NATIVE} if '_native_forced' in item.fixturenames else set())
+
+
+def pytest_collection_modifyitems(config, items):
+    device = config.getoption('--device')
+    elsewhere = [item for item in items if any(device not in each.devices for each in _needs(item))]
+    if elsewhere:
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if item not in elsewhere]
+
+
 @pytest.fixture(params=[ms.GRAPH_MODE, ms.PYNATIVE_MODE], ids=['graph', 'pynative'])
 def mode(request):
     """Each execution mode in turn, set for the whole test."""
