@@ -13,8 +13,9 @@
 # limitations under the License.
 """Writes the tables of the README and the docs from the CSV files in docs/data, each between its two marks.
 
-    python docs/tables.py            # writes them
-    python docs/tables.py --check    # fails if one is not what its data say
+    python docs/tables.py [--check]
+
+With --check it writes nothing, and fails if a table is not what its data say.
 """
 import argparse
 import csv
@@ -50,7 +51,7 @@ def _brief(outcome):
         return f'wrong, {float(off[1]):.0e} times the error granted'
     if outcome.startswith('wrong'):
         return 'wrong'
-    return outcome if outcome == 'right' else 'refused: ' + outcome.split(': ', 1)[1].replace('|', r'\|')
+    return outcome if outcome == 'right' else 'refused: ' + outcome.split(': ', 1)[1].strip('- :').replace('|', r'\|')
 
 
 def _both_modes(row, loss):
