@@ -18,9 +18,9 @@
 prints medians in milliseconds, forward and forward + backward, and how many times faster or slower than the native
 implementation each contestant is. torch and jax take part where they are installed.
 
-OpenMP's threads spin for a while after they have worked, through the turns of the others and through MindSpore's own
-PyNative launches; OMP_WAIT_POLICY=passive in the environment puts them to sleep. Without it MindSpore is measured as
-its users have it, with it the contestants do not disturb each other.
+OpenMP's threads spin for a while after they have worked, through the turns of the others; OMP_WAIT_POLICY=passive in
+the environment puts them to sleep. Without it, and in a process for PyNative alone, MindSpore is measured as its users
+have it.
 """
 import argparse
 import importlib.util

@@ -74,6 +74,7 @@ def main():
     parser.add_argument('--device', choices=['CPU', 'GPU', 'Ascend'], default='CPU')
     parser.add_argument('--epochs', type=int, default=2)
     parser.add_argument('--out', default='weights.npz', help='where the first worker saves the weights')
+    parser.add_argument('--against', help='weights saved before, to be compared with these')
     arguments = parser.parse_args()
     ms.set_context(mode=ms.GRAPH_MODE if arguments.mode == 'graph' else ms.PYNATIVE_MODE)
     ms.set_device(arguments.device)
@@ -91,7 +92,12 @@ def main():
         losses = [float(step(*batch)) for batch in pairs(BATCH, workers, rank).create_tuple_iterator(num_epochs=1)]
         print(f'worker {rank} of {workers}, epoch {epoch}: loss {np.mean(losses):.7f}', flush=True)
     if rank == 0:
-        np.savez(arguments.out, **{each.name: each.asnumpy() for each in network.trainable_params()})
+        weights = {each.name: each.asnumpy() for each in network.trainable_params()}
+        np.savez(arguments.out, **weights)
+        if arguments.against:
+            others = np.load(arguments.against)
+            largest = max(np.abs(weights[name] - others[name]).max() for name in weights)
+            print(f'largest difference from {arguments.against}: {largest:.2g}')
 
 
 if __name__ == '__main__':

@@ -31,7 +31,7 @@ class _ReducedLosses(nn.Cell):
     def construct(self, cosine, labels, margin, divisor, shape):
         hinge = cosine - constant(margin, cosine.dtype)
         is_similar, is_dissimilar = labels == SIMILAR, labels == DISSIMILAR
-        # Zeros fails here in a step that `jit` compiles from bytecode, and a number for them under vmap in 2.7.0.
+        # Zeros fails here in a step that `jit` compiles from bytecode, and a number for them under vmap before 2.8.
         zeros = ops.cast(ops.logical_and(is_similar, is_dissimilar), cosine.dtype)
         losses = ops.select(is_similar, 1.0 - cosine, ops.select(is_dissimilar, hinge, zeros))
         losses = ops.select(losses < 0, zeros, losses)

@@ -126,7 +126,8 @@ def _no_gradient(labels):
 def _takes_the_last(count):
     """Lets a derivative be called with more than its `count` arguments, of which only the last is new.
 
-    In PyNative MindSpore 2.7.0 adds one each time that it asks the same operator again.
+    In PyNative MindSpore 2.7.0 adds one each time that it asks the same operator again. In a graph MindSpore reads the
+    source of what is wrapped here.
     """
     def decorate(bprop):
         @functools.wraps(bprop)

@@ -147,7 +147,7 @@ def value_and_gradients(x1, x2, labels, dtype=ms.float32, upstream=1.0, labels_d
 
     def weighted(first, second, targets, weights):
         losses = loss(first, second, targets)
-        # MindSpore differentiates the sum of a result that is no scalar. Widened, because before 2.7.2 it has no
+        # MindSpore differentiates the sum of a result that is no scalar. Widened, because before 2.9 it has no
         # product of bfloat16 on CPU.
         return ops.cast(losses, arithmetic(dtype)) * weights, losses
 

@@ -16,19 +16,17 @@ import ast
 import inspect
 import re
 
-import mindspore as ms
 import pytest
 from mindspore import mint, ops
 
 from ms_cosine_loss import _losses, _plain, _rules
 
 HOMES = {'ops': ops, 'mint': mint}
-# What Python's own operators call.
-METHODS = {ast.Add: '__add__', ast.Sub: '__sub__', ast.Mult: '__mul__', ast.Div: '__truediv__', ast.Eq: '__eq__',
-           ast.Lt: '__lt__', ast.GtE: '__ge__', ast.USub: '__neg__'}
-# What those are documented as.
-FUNCTIONS = {'__add__': ops.add, '__sub__': ops.sub, '__mul__': ops.mul, '__truediv__': ops.div, '__eq__': ops.equal,
-             '__lt__': ops.less, '__ge__': ops.ge, '__neg__': ops.neg}
+# What Python's own operators between tensors are documented as.
+OPERATORS = {ast.Add: ops.add, ast.Sub: ops.sub, ast.Mult: ops.mul, ast.Div: ops.div, ast.USub: ops.neg,
+             ast.Eq: ops.equal, ast.Lt: ops.less, ast.GtE: ops.ge}
+# And those that stand between numbers, lengths, dtypes and shapes alone.
+OF_PYTHON = {ast.FloorDiv, ast.Mod, ast.Pow, ast.Not, ast.NotEq, ast.Gt, ast.Is, ast.IsNot, ast.NotIn, ast.In}
 
 
 def _named(tree):
@@ -65,15 +63,16 @@ def test_operators(home, name):
         assert platform in documented
 
 
-@pytest.mark.parametrize('method', sorted(METHODS.values()))
-def test_what_pythons_operators_call(method):
-    assert hasattr(ms.Tensor, method)
-    documented = _platforms(FUNCTIONS[method])
+@pytest.mark.parametrize('function', OPERATORS.values(), ids=lambda function: function.__name__)
+def test_operators_of_python(function):
+    documented = _platforms(function)
     for platform in ('Ascend', 'GPU', 'CPU'):
         assert platform in documented
 
 
 def test_no_other_operator_of_python_is_used():
-    used = {type(node.op) for tree in _trees() for node in ast.walk(tree) if isinstance(node, ast.BinOp)}
-    # Lengths and shapes are divided too, in Python.
-    assert used <= {*METHODS, ast.FloorDiv, ast.Mod, ast.Pow}
+    nodes = [node for tree in _trees() for node in ast.walk(tree)]
+    used = {type(node.op) for node in nodes if isinstance(node, (ast.BinOp, ast.UnaryOp))}
+    used |= {type(each) for node in nodes if isinstance(node, ast.Compare) for each in node.ops}
+    assert used >= {ast.Mult, ast.USub, ast.Lt}
+    assert used <= {*OPERATORS} | OF_PYTHON

@@ -156,15 +156,19 @@ def _dataset_of_pairs():
     return ds.NumpySlicesDataset((np.stack((x1, x2), 1), labels), ['pairs', 'labels'], shuffle=False).batch(ROWS)
 
 
-def _train(network, gradient, optimizer):
+def _train_functionally(network, towers, granted=IN_FLOAT32):
+    optimizer = sgd(towers)
+    gradient = ms.value_and_grad(network, None, optimizer.parameters)
     for batch in batches():
         _, found = gradient(*batch)
         optimizer(found)
+    assert_trained(towers, granted)
 
 
-def _train_functionally(network, towers, granted=IN_FLOAT32):
-    optimizer = sgd(towers)
-    _train(network, ms.value_and_grad(network, None, optimizer.parameters), optimizer)
+def _train_by(step, towers, granted=IN_FLOAT32):
+    step.set_train()
+    for batch in batches():
+        step(*batch)
     assert_trained(towers, granted)
 
 
@@ -172,11 +176,7 @@ def _train_functionally(network, towers, granted=IN_FLOAT32):
 def train_one_step(make_loss):
     network = Network(make_loss(margin=MARGIN))
     # The scale of 1024 is taken back by the learning rate.
-    step = nn.TrainOneStepCell(network, sgd(network, RATE / 1024), sens=1024.0)
-    step.set_train()
-    for batch in batches():
-        step(*batch)
-    assert_trained(network.towers)
+    _train_by(nn.TrainOneStepCell(network, sgd(network, RATE / 1024), sens=1024.0), network.towers)
 
 
 @way('training', 'WithLossCell')
@@ -254,10 +254,7 @@ def _enter_amp(level):
         network = Network(make_loss(margin=MARGIN))
         # Anything but None, and a fixed scale, is refused on CPU for whatever loss.
         step = amp.build_train_network(network, sgd(network), level=level, loss_scale_manager=None)
-        step.set_train()
-        for batch in batches():
-            step(*batch)
-        assert_trained(network.towers, _granted(level))
+        _train_by(step, network.towers, _granted(level))
 
     @way('mixed precision', f'amp.auto_mixed_precision {level}')
     def auto_mixed_precision(make_loss):
@@ -274,10 +271,7 @@ def fixed_loss_scale_manager(make_loss):
     network = Network(make_loss(margin=MARGIN))
     manager = amp.FixedLossScaleManager(1024, drop_overflow_update=False)
     step = amp.build_train_network(network, sgd(network, loss_scale=1024.0), level='O2', loss_scale_manager=manager)
-    step.set_train()
-    for batch in batches():
-        step(*batch)
-    assert_trained(network.towers, IN_FLOAT16)
+    _train_by(step, network.towers, IN_FLOAT16)
 
 
 @way('mixed precision', 'DynamicLossScaler, with overflows')
@@ -311,20 +305,14 @@ def dynamic_loss_scale_manager(make_loss):
     network = Network(make_loss(margin=MARGIN))
     step = amp.build_train_network(network, sgd(network), level='O0',
                                    loss_scale_manager=amp.DynamicLossScaleManager(2.0 ** 10, 2, 1000))
-    step.set_train()
-    for batch in batches():
-        step(*batch)
-    assert_trained(network.towers)
+    _train_by(step, network.towers)
 
 
 @way('mixed precision', 'TrainOneStepWithLossScaleCell')
 def train_one_step_with_loss_scale_cell(make_loss):
     network = Network(make_loss(margin=MARGIN))
     step = nn.TrainOneStepWithLossScaleCell(network, sgd(network), nn.DynamicLossScaleUpdateCell(2 ** 10, 2, 1000))
-    step.set_train()
-    for batch in batches():
-        step(*batch)
-    assert_trained(network.towers)
+    _train_by(step, network.towers)
 
 
 @way('training', 'value_and_grad, has_aux')
@@ -340,7 +328,7 @@ def value_and_grad_with_aux(make_loss):
     gradient = ms.value_and_grad(forward, None, optimizer.parameters, has_aux=True)
     for x1, x2, labels in batches():
         (_, embedding), found = gradient(x1, x2, labels)
-        assert_within(embedding.asnumpy(), towers(x1, x2)[0].asnumpy(), 1e-5)
+        assert_within(embedding.asnumpy(), towers(x1, x2)[0].asnumpy(), IN_FLOAT32)
         optimizer(found)
     assert_trained(towers)
 
