@@ -1,0 +1,31 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Prints the report: ``python -m ms_cosine_loss [--json]``."""
+import argparse
+
+from ms_cosine_loss import _report
+
+
+def main(arguments=None):
+    """Parses the command line and prints."""
+    parser = argparse.ArgumentParser(
+        prog='python -m ms_cosine_loss',
+        description='Shows the versions, what computes the loss and why, and its numbers, speed and error here.')
+    parser.add_argument('--json', action='store_true', help='for a bug report')
+    form = _report.as_json if parser.parse_args(arguments).json else _report.as_text
+    print(form(_report.collect()))
+
+
+if __name__ == '__main__':
+    main()
