@@ -134,6 +134,6 @@ setup(
     extras_require={
         'test': TEST,
         'examples': ['matplotlib>=3.5', 'scikit-learn>=1.2', 'tqdm>=4'],
-        'docs': ['myst-parser>=2', 'sphinx>=6'],
+        'docs': ['furo', 'matplotlib>=3.5', 'myst-parser>=2', 'pytest>=7', 'sphinx>=6', 'sybil>=6'],
     },
 )

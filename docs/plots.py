@@ -1,0 +1,91 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Draws the documentation's plots into a folder: python docs/plots.py FOLDER."""
+import pathlib
+import sys
+
+import matplotlib
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor
+
+from ms_cosine_loss import CosineEmbeddingLoss
+
+matplotlib.use('Agg')
+
+from matplotlib import pyplot as plt  # noqa: E402
+
+MARGINS = (0.0, 0.3, 0.6)
+
+
+def _unit_vectors(cosines):
+    """Pairs of unit vectors in the plane that have these cosines."""
+    x2 = np.stack([cosines, np.sqrt(1 - cosines ** 2)], 1)
+    return Tensor(np.tile([1.0, 0.0], (len(cosines), 1)), ms.float64), Tensor(x2, ms.float64)
+
+
+def _loss_and_slope(cosines, label, margin):
+    """The loss of each pair, and the length of its gradient by the first vector."""
+    labels = Tensor(np.full(len(cosines), label), ms.int32)
+    function = CosineEmbeddingLoss(margin, 'none')
+    x1, x2 = _unit_vectors(cosines)
+    losses = function(x1, x2, labels).asnumpy()
+    gradient = ms.grad(lambda x1: function(x1, x2, labels).sum())(x1).asnumpy()
+    return losses, np.linalg.norm(gradient, axis=1)
+
+
+def margin(path):
+    """Loss and gradient against the cosine, for both labels."""
+    cosines = np.linspace(-1, 1, 801)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), sharex=True, layout='constrained')
+    curves = [('label 1', 1, 0.0, '-')] + [(f'label -1, margin {each}', -1, each, '--') for each in MARGINS]
+    for name, label, value, style in curves:
+        losses, slope = _loss_and_slope(cosines, label, value)
+        left.plot(cosines, losses, style, label=name)
+        right.plot(cosines, slope, style, label=name)
+    left.set(xlabel='cosine', ylabel='loss', title='The loss of a pair')
+    right.set(xlabel='cosine', ylabel='length of the gradient', title='Its gradient by one of two unit vectors')
+    left.legend()
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def eps(path):
+    """The loss of two parallel vectors as their norm shrinks."""
+    norms = np.logspace(-9, 1, 401)
+    x = Tensor(norms[:, None] * np.array([0.6, 0.8]), ms.float64)
+    labels = Tensor(np.ones(len(norms)), ms.int32)
+    figure, axes = plt.subplots(figsize=(6, 4), layout='constrained')
+    for value in (1e-12, 1e-8, 1e-16):
+        axes.loglog(norms, CosineEmbeddingLoss(reduction='none', eps=value)(x, x, labels).asnumpy(),
+                    label=f'eps={value:g}')
+    axes.set(xlabel='norm of both vectors', ylabel='loss of two equal vectors, label 1', ylim=(1e-17, 3),
+             title='eps weighs in where squared norms come near it')
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def draw_all(folder):
+    """Draws each plot into `folder`, named after its function."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for draw in (margin, eps):
+        draw(folder / f'{draw.__name__}.svg')
+
+
+if __name__ == '__main__':
+    draw_all(pathlib.Path(sys.argv[1]))
