@@ -134,6 +134,8 @@ setup(
     extras_require={
         'test': TEST,
         'examples': ['matplotlib>=3.5', 'scikit-learn>=1.2', 'tqdm>=4'],
-        'docs': ['furo', 'matplotlib>=3.5', 'myst-parser>=2', 'pytest>=7', 'sphinx>=6', 'sybil>=6'],
+        # torch, because the page on the differences runs both.
+        'docs': ['furo', 'matplotlib>=3.5', 'myst-parser>=2', 'pytest>=7', 'sphinx>=6', 'sphinx-mathjax-offline',
+                 'sybil>=6', 'torch'],
     },
 )

@@ -12,30 +12,39 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """How Sphinx builds the documentation: sphinx-build -W -b html docs docs/_build."""
+import inspect
 import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-import ms_cosine_loss
 import plots
+
+import ms_cosine_loss
 
 project = 'ms_cosine_loss'
 copyright = '2026, The ms_cosine_loss authors'
 version = release = ms_cosine_loss.__version__
 
-extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.mathjax', 'sphinx.ext.napoleon']
+extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.mathjax', 'sphinx.ext.napoleon',
+              'sphinx-mathjax-offline']
 exclude_patterns = ['_build', 'data']
 myst_enable_extensions = ['dollarmath']
 myst_heading_anchors = 3
 # MindSpore's sections of a docstring, which napoleon does not know.
-napoleon_custom_sections = [('Inputs', 'params_style'), ('Outputs', 'returns_style'), 'Supported Platforms']
+napoleon_custom_sections = ['Inputs', ('Outputs', 'returns_style'), 'Supported Platforms']
 autodoc_member_order = 'bysource'
 
 html_theme = 'furo'
 html_title = f'ms_cosine_loss {version}'
 
 
+def _signature(app, what, name, obj, options, signature, return_annotation):
+    # Sphinx would show that of nn.Cell.__new__, which takes everything.
+    return (str(inspect.signature(obj)), None) if what == 'class' else None
+
+
 def setup(app):
     """Draws the plots before the pages that show them are read."""
+    app.connect('autodoc-process-signature', _signature)
     app.connect('builder-inited', lambda app: plots.draw_all(pathlib.Path(app.srcdir) / '_plots'))
