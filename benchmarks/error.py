@@ -57,21 +57,21 @@ def _pairs(rng, count, length, dtype):
     return tuple(np.concatenate(rows) for rows in zip(*kinds))
 
 
-def _truth(x1, x2, labels):
+def exact(x1, x2, labels):
     x1, x2 = x1.astype(np.longdouble), x2.astype(np.longdouble)
     norms = [np.sqrt((x * x).sum(1) + np.longdouble(EPS)) for x in (x1, x2)]
     cosine = (x1 * x2).sum(1) / norms[0] / norms[1]
     return np.where(labels == 1, 1 - cosine, np.maximum(0, cosine))
 
 
-def _of_mindspore(loss, implementation='auto'):
+def of_mindspore(loss, implementation='auto'):
     def losses(x1, x2, labels):
         with use_implementation(implementation):
             return loss(x1, x2, labels).astype(ms.float64).asnumpy()
     return losses
 
 
-def _torch(x1, x2, labels):
+def of_torch(x1, x2, labels):
     torch = importlib.import_module('torch')
     dtype = getattr(torch, str(x1.dtype).lower())
     x1, x2 = (torch.tensor(x.astype(ms.float64).asnumpy()).to(dtype) for x in (x1, x2))
@@ -121,7 +121,7 @@ def measure(dtype, contestants, pairs, seed):
             x1, x2 = (Tensor(x, ms.float64).astype(getattr(ms, dtype))
                       for x in _pairs(rng, min(most, count - start), length, dtype))
             labels = rng.choice([1, -1], x1.shape[0])
-            truth = _truth(x1.astype(ms.float64).asnumpy(), x2.astype(ms.float64).asnumpy(), labels)
+            truth = exact(x1.astype(ms.float64).asnumpy(), x2.astype(ms.float64).asnumpy(), labels)
             total += len(truth)
             for name, contestant in contestants.items():
                 if results[name] is None:
@@ -140,12 +140,12 @@ def main():
     parser.add_argument('--seed', type=int, default=0)
     arguments = parser.parse_args()
     ms.set_context(mode=ms.PYNATIVE_MODE)
-    contestants = {name: _of_mindspore(CosineEmbeddingLoss(reduction='none'), name) for name in ('native', 'plain')}
-    contestants['mindspore.nn'] = _of_mindspore(nn.CosineEmbeddingLoss(reduction='none'))
+    contestants = {name: of_mindspore(CosineEmbeddingLoss(reduction='none'), name) for name in ('native', 'plain')}
+    contestants['mindspore.nn'] = of_mindspore(nn.CosineEmbeddingLoss(reduction='none'))
     modules = []
     try:
         modules.append(importlib.import_module('torch'))
-        contestants['torch'] = _torch
+        contestants['torch'] = of_torch
     except ImportError:
         print('torch is not installed: its column is left out')
     print(describe(*modules))

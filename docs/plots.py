@@ -12,6 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """Draws the documentation's plots into a folder: python docs/plots.py FOLDER."""
+import csv
 import pathlib
 import sys
 
@@ -27,6 +28,7 @@ matplotlib.use('Agg')
 from matplotlib import pyplot as plt  # noqa: E402
 
 MARGINS = (0.0, 0.3, 0.6)
+DATA = pathlib.Path(__file__).resolve().parent / 'data'
 
 
 def _unit_vectors(cosines):
@@ -80,10 +82,29 @@ def eps(path):
     plt.close(figure)
 
 
+def near_parallel(path):
+    """The relative error of a similar pair's loss as the pair comes together."""
+    with (DATA / 'near_parallel.csv').open(newline='', encoding='utf-8') as file:
+        rows = list(csv.DictReader(file))
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout='constrained')
+    for contestant in dict.fromkeys(row['contestant'] for row in rows):
+        points = [(float(row['one_minus_cos']), float(row['worst_relative_error'])) for row in rows
+                  if row['contestant'] == contestant]
+        axes.loglog(*zip(*points), '.-', label=contestant)
+    axes.axhline(1, color='grey', linewidth=1)
+    axes.annotate('nothing of the number is right', (1e-4, 1.6), color='grey')
+    axes.set(xlabel='1 - cos', ylabel='worst relative error of the loss',
+             title='float32, label 1: what is left of the loss as vectors come together')
+    axes.grid(alpha=0.3)
+    axes.legend(loc='center right')
+    figure.savefig(path)
+    plt.close(figure)
+
+
 def draw_all(folder):
     """Draws each plot into `folder`, named after its function."""
     folder.mkdir(parents=True, exist_ok=True)
-    for draw in (margin, eps):
+    for draw in (margin, eps, near_parallel):
         draw(folder / f'{draw.__name__}.svg')
 
 

@@ -67,7 +67,8 @@ def ways_in():
                    for row in _read('ways_in.csv')])
 
 
-TABLES = {DOCS.parent / 'README.md': (versions,), DOCS / 'ways_in.md': (ways_in,)}
+TABLES = {DOCS.parent / 'README.md': (versions,), DOCS.parent / 'README_CN.md': (versions,),
+          DOCS / 'ways_in.md': (ways_in,)}
 
 
 def _filled(text, make):
