@@ -22,6 +22,7 @@ import csv
 import pathlib
 import re
 import sys
+import textwrap
 
 DOCS = pathlib.Path(__file__).resolve().parent
 DATA = DOCS / 'data'
@@ -51,7 +52,11 @@ def _brief(outcome):
         return f'wrong, {float(off[1]):.0e} times the error granted'
     if outcome.startswith('wrong'):
         return 'wrong'
-    return outcome if outcome == 'right' else 'refused: ' + outcome.split(': ', 1)[1].strip('- :').replace('|', r'\|')
+    if outcome == 'right':
+        return outcome
+    # The data have the whole message.
+    reason = textwrap.shorten(outcome.split(': ', 1)[1].strip('- :').replace('`', ''), 130, placeholder=' …')
+    return 'refused: ' + reason.replace('|', r'\|')
 
 
 def _both_modes(row, loss):
