@@ -36,8 +36,6 @@ napoleon_custom_sections = ['Inputs', ('Outputs', 'returns_style'), 'Supported P
 autodoc_member_order = 'bysource'
 
 html_theme = 'furo'
-html_static_path = ['_static']
-html_css_files = ['tables.css']
 html_title = f'ms_cosine_loss {version}'
 
 

@@ -22,7 +22,6 @@ import csv
 import pathlib
 import re
 import sys
-import textwrap
 
 DOCS = pathlib.Path(__file__).resolve().parent
 DATA = DOCS / 'data'
@@ -45,31 +44,30 @@ def versions():
                    for row in rows])
 
 
-def _brief(outcome):
-    """An outcome in a few words."""
+def _brief(outcome, reasons):
+    """An outcome in a few words; a refusal points to its number in `reasons`."""
     off = re.match(r'wrong: AssertionError: ([\d.e+]+) times the error', outcome)
     if off:
         return f'wrong, {float(off[1]):.0e} times the error granted'
-    if outcome.startswith('wrong'):
-        return 'wrong'
-    if outcome == 'right':
-        return outcome
-    # The data have the whole message.
-    reason = textwrap.shorten(outcome.split(': ', 1)[1].strip('- :').replace('`', ''), 130, placeholder=' …')
-    return 'refused: ' + reason.replace('|', r'\|')
+    if outcome == 'right' or outcome.startswith('wrong'):
+        return outcome.split(':')[0]
+    reason = outcome.split(': ', 1)[1].strip('- :').replace('`', '')
+    return f'refused ({reasons.setdefault(reason, len(reasons) + 1)})'
 
 
-def _both_modes(row, loss):
-    graph, pynative = _brief(row[f'{loss}, graph']), _brief(row[f'{loss}, pynative'])
+def _both_modes(row, loss, reasons):
+    graph, pynative = (_brief(row[f'{loss}, {mode}'], reasons) for mode in ('graph', 'pynative'))
     return graph if graph == pynative else f'graph: {graph}; PyNative: {pynative}'
 
 
 def ways_in():
-    """What came of each way to use a loss."""
-    losses = ('auto', 'native', 'plain', 'mindspore.nn')
-    return _table(['', 'way', *losses],
-                  [[row['topic'], row['way'], *(_both_modes(row, loss) for loss in losses)]
-                   for row in _read('ways_in.csv')])
+    """What came of each way to use a loss, then the reasons of what was refused."""
+    losses, reasons = ('auto', 'native', 'plain', 'mindspore.nn'), {}
+    table = _table(['', 'way', *losses],
+                   [[row['topic'], row['way'], *(_both_modes(row, loss, reasons) for loss in losses)]
+                    for row in _read('ways_in.csv')])
+    return '\n'.join([table, '', 'Refused, in the words of what refused:', '',
+                      *(f'{number}. {reason}' for reason, number in reasons.items())])
 
 
 TABLES = {DOCS.parent / 'README.md': (versions,), DOCS.parent / 'README_CN.md': (versions,),
