@@ -19,17 +19,13 @@ import mindspore
 import numpy
 
 import ms_cosine_loss
-
-
-def _processor():
-    try:
-        with open('/proc/cpuinfo', encoding='utf-8') as lines:
-            return next(line.split(':', 1)[1].strip() for line in lines if line.startswith('model name'))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+from ms_cosine_loss import get_implementation_status
+from ms_cosine_loss._report import processor
 
 
 def describe(*modules):
-    """One line: processor, cores, Python, and the version of each package."""
+    """One line: processor, cores, what the kernel runs on, Python, and the version of each package."""
+    status = get_implementation_status()
     versions = [f'{module.__name__} {module.__version__}' for module in (ms_cosine_loss, mindspore, numpy, *modules)]
-    return f'{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, ' + ', '.join(versions)
+    return (f'{processor()}, {os.cpu_count()} cores, kernel on {status.instruction_set} with {status.threads} threads, '
+            f'Python {platform.python_version()}, ' + ', '.join(versions))

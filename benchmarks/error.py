@@ -13,7 +13,7 @@
 # limitations under the License.
 """The worst error of a pair's loss against the exact value: both implementations, mindspore.nn and torch.
 
-    python -m benchmarks.error [--pairs 1000000] [--seed 0]
+    python -m benchmarks.error [--pairs 1000000] [--seed 0] [--csv docs/data/error.csv]
 
 The pairs are random, nearly parallel (1 - cos down to 1e-9), parallel, constant, of mixed scales within a row, huge
 and tiny (down to denormal numbers), 1 to 100003 elements long; most of them short. The exact value is computed in
@@ -21,13 +21,13 @@ NumPy's long double, whose rounding is 1e-19. Two errors are counted: in ulp of 
 more, and in ulp at 1 of the arithmetic (1.2e-7 for float32 and half input, 2.2e-16 for float64). Losses that are
 negative or not finite are counted apart. torch is optional.
 """
-import argparse
 import importlib
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
+from benchmarks import exact, records
 from benchmarks.environment import describe
 from ms_cosine_loss import CosineEmbeddingLoss, use_implementation
 
@@ -36,7 +36,6 @@ LARGEST = {'float16': 6.0e4, 'bfloat16': 1e38, 'float32': 1e38, 'float64': 1e300
 SMALLEST = {'float16': 1e-7, 'bfloat16': 1e-39, 'float32': 1e-44, 'float64': 1e-310}
 SPACING = {'float16': 2.0 ** -10, 'bfloat16': 2.0 ** -7, 'float32': 2.0 ** -23, 'float64': 2.0 ** -52}
 SMALLEST_NORMAL = {'float16': 2.0 ** -14, 'bfloat16': 2.0 ** -126, 'float32': 2.0 ** -126, 'float64': 2.0 ** -1022}
-EPS = 1e-12
 
 
 def _pairs(rng, count, length, dtype):
@@ -55,13 +54,6 @@ def _pairs(rng, count, length, dtype):
              (x1 * largest, x2),
              (x1 * 10 * SMALLEST[dtype], x2)]
     return tuple(np.concatenate(rows) for rows in zip(*kinds))
-
-
-def exact(x1, x2, labels):
-    x1, x2 = x1.astype(np.longdouble), x2.astype(np.longdouble)
-    norms = [np.sqrt((x * x).sum(1) + np.longdouble(EPS)) for x in (x1, x2)]
-    cosine = (x1 * x2).sum(1) / norms[0] / norms[1]
-    return np.where(labels == 1, 1 - cosine, np.maximum(0, cosine))
 
 
 def of_mindspore(loss, implementation='auto'):
@@ -103,8 +95,10 @@ class _Worst:
         own = 2 * ulp if self._is_half else 0
         self.at_one = max(self.at_one, float(np.max(np.maximum(0, error - own) / self._at_one, initial=0)))
 
-    def __str__(self):
-        return f'{self.of_result:.3g} / {self.at_one:.3g} ({self.negative}, {self.not_finite})'
+    def figures(self):
+        """What goes into the table."""
+        return {'ulp_of_result': f'{self.of_result:.3g}', 'ulp_at_one': f'{self.at_one:.3g}',
+                'negative': self.negative, 'not_finite': self.not_finite}
 
 
 def measure(dtype, contestants, pairs, seed):
@@ -121,7 +115,7 @@ def measure(dtype, contestants, pairs, seed):
             x1, x2 = (Tensor(x, ms.float64).astype(getattr(ms, dtype))
                       for x in _pairs(rng, min(most, count - start), length, dtype))
             labels = rng.choice([1, -1], x1.shape[0])
-            truth = exact(x1.astype(ms.float64).asnumpy(), x2.astype(ms.float64).asnumpy(), labels)
+            truth = exact.losses(x1.astype(ms.float64).asnumpy(), x2.astype(ms.float64).asnumpy(), labels)
             total += len(truth)
             for name, contestant in contestants.items():
                 if results[name] is None:
@@ -135,7 +129,7 @@ def measure(dtype, contestants, pairs, seed):
 
 def main():
     """Measures and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
+    parser = records.argument_parser(__doc__)
     parser.add_argument('--pairs', type=int, default=1_000_000)
     parser.add_argument('--seed', type=int, default=0)
     arguments = parser.parse_args()
@@ -149,12 +143,17 @@ def main():
     except ImportError:
         print('torch is not installed: its column is left out')
     print(describe(*modules))
-    print('worst error in ulp of the result / in ulp at 1 of the arithmetic (negative losses, losses not finite)\n')
-    print(f'| dtype | pairs | {" | ".join(contestants)} |\n| --- | --- |{" --- |" * len(contestants)}')
+    print('| dtype | pairs | contestant | ulp of the result | ulp at 1 | negative | not finite |\n|' + ' --- |' * 7)
+    rows = []
     for dtype in SPACING:
         total, results = measure(dtype, contestants, arguments.pairs, arguments.seed)
-        cells = ['refused' if result is None else str(result) for result in results.values()]
-        print(f'| {dtype} | {total} | {" | ".join(cells)} |', flush=True)
+        for name, result in results.items():
+            # A row without figures is a refusal.
+            figures = result.figures() if result else dict.fromkeys(_Worst(dtype).figures(), '')
+            rows.append({'dtype': dtype, 'pairs': total, 'contestant': name, **figures})
+            print('|', ' | '.join(str(value) for value in rows[-1].values()), '|', flush=True)
+    if arguments.csv:
+        records.save(arguments.csv, rows, modules)
 
 
 if __name__ == '__main__':

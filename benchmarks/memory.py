@@ -11,22 +11,30 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""How much memory the kernel takes beyond its inputs and outputs.
+"""How much memory a loss takes beyond its inputs and outputs, graph mode, float32.
 
-    python -m benchmarks.memory
+    python -m benchmarks.memory [--csv docs/data/memory.csv]
 
-prints by how many KiB one call, forward or forward and backward, raised the process's peak. The kernel is called
-directly, because MindSpore serves tensors from a pool that it has reserved already. Linux only: the peak is reset
-through /proc.
+prints, for 16384 pairs of 768 elements, by how many MiB the peak of a fresh process rises over what is resident when
+the inputs are there, less the outputs, and less what the same calls on a few pairs raise it by: in the first call,
+which compiles, and in a later one. What MindSpore's pool keeps between them counts in both. Linux only: the peak is
+reset through /proc.
 """
+import json
 import pathlib
+import subprocess
+import sys
 
+import mindspore as ms
 import numpy as np
 
+from benchmarks import records
+from benchmarks.contestants import Problem, makers, others_installed
 from benchmarks.environment import describe
-from benchmarks.kernel import Kernel
 
-SHAPES = ((32, 128), (1024, 512), (16384, 768))
+ROWS, LENGTH, FEW = 16384, 768, 16
+NAMES = ('native', 'plain', 'mindspore.nn', 'mindspore.ops', 'torch', 'torch.compile', 'jax.jit', 'kernel alone')
+REPEATS = 3
 _PROCESS = pathlib.Path('/proc/self')
 
 
@@ -36,22 +44,62 @@ def _resident(field):
                 if line.startswith(field))
 
 
-def _peak_of(call):
-    (_PROCESS / 'clear_refs').write_text('5')
+def _peaks_of(name, what, rows):
+    """By how many KiB the first call of a contestant and the second raise this process's peak."""
+    ms.set_context(mode=ms.GRAPH_MODE)
+    call = getattr(makers(Problem(rows, LENGTH))[name](), what)
     before = _resident('VmRSS')
-    call()
-    return _resident('VmHWM') - before
+    peaks = []
+    for _ in range(2):
+        (_PROCESS / 'clear_refs').write_text('5')
+        outputs = call()
+        peaks.append(_resident('VmHWM') - before)
+        del outputs
+    return peaks
+
+
+def _peaks_in_a_process(name, what, rows):
+    command = [sys.executable, '-m', 'benchmarks.memory', '--child', name, what, str(rows)]
+    found = [json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+             for _ in range(REPEATS)]
+    return np.median(found, axis=0)
+
+
+def _rows():
+    few = makers(Problem(FEW, LENGTH))
+    for name in NAMES:
+        if name not in few:
+            continue
+        row = {'contestant': name}
+        for what in ('forward', 'both'):
+            # The kernel's outputs are there before it is called.
+            outputs = 2 * ROWS * LENGTH * 4 / 1024 if what == 'both' and name != 'kernel alone' else 0
+            beyond = _peaks_in_a_process(name, what, ROWS) - _peaks_in_a_process(name, what, FEW) - outputs
+            for which, value in zip(('first', 'later'), beyond):
+                row[f'{what}_{which}_mib'] = f'{value / 1024:.1f}'
+        yield row
 
 
 def main():
-    """Measures and prints the table."""
-    print(describe())
-    print('peak KiB beyond inputs and outputs\n\n| shape | forward | forward + backward |\n| --- | --- | --- |')
-    for rows, length in SHAPES:
-        rng = np.random.default_rng(0)
-        x1, x2 = (rng.standard_normal((rows, length), np.float32) for _ in range(2))
-        kernel = Kernel(x1, x2, rng.choice([-1, 1], rows).astype(np.int32), 0.1)
-        print(f'| {(rows, length)} | {_peak_of(kernel.forward)} | {_peak_of(kernel.both)} |', flush=True)
+    """Measures, prints the table and writes it where asked."""
+    parser = records.argument_parser(__doc__)
+    parser.add_argument('--child', nargs=3, help='print the peak of one call, of a contestant, forward or both, on so '
+                                                 'many pairs')
+    arguments = parser.parse_args()
+    if arguments.child:
+        name, what, rows = arguments.child
+        print(_peaks_of(name, what, int(rows)))
+        return
+    print(describe(*others_installed()))
+    inputs = 2 * ROWS * LENGTH * 4 / 2 ** 20
+    print(f'peak MiB beyond inputs and outputs; the inputs are {inputs:.0f} MiB, and so are the gradients\n')
+    print('| contestant | forward: first call | later | forward + backward: first call | later |\n|' + ' --- |' * 5)
+    rows = []
+    for row in _rows():
+        rows.append(row)
+        print('|', ' | '.join(row.values()), '|', flush=True)
+    if arguments.csv:
+        records.save(arguments.csv, rows, others_installed())
 
 
 if __name__ == '__main__':

@@ -18,17 +18,14 @@
 For each 1 - cos from 1 down to 1e-9, 200 pairs of 128 float32 elements are measured against NumPy's long double: the
 median and the worst relative error of both implementations, of mindspore.nn and of torch.
 """
-import argparse
-import csv
-import pathlib
-
 import mindspore as ms
 import numpy as np
 import torch
 from mindspore import Tensor, nn
 
+from benchmarks import exact, records
 from benchmarks.environment import describe
-from benchmarks.error import exact, of_mindspore, of_torch
+from benchmarks.error import of_mindspore, of_torch
 from ms_cosine_loss import CosineEmbeddingLoss
 
 PAIRS, LENGTH = 200, 128
@@ -56,7 +53,7 @@ def rows():
     labels = np.ones(PAIRS, np.int32)
     for target in TARGETS:
         x1, x2 = _pairs(rng, target)
-        truth = exact(x1, x2, labels)
+        truth = exact.losses(x1, x2, labels)
         for name, contestant in contestants.items():
             error = np.abs(contestant(Tensor(x1), Tensor(x2), Tensor(labels)) - truth) / truth
             yield dict(zip(FIELDS, (f'{target:.3g}', name, f'{np.median(error):.3g}', f'{np.max(error):.3g}')))
@@ -64,19 +61,15 @@ def rows():
 
 def main():
     """Measures, and prints or writes the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
-    parser.add_argument('--csv', type=pathlib.Path)
-    path = parser.parse_args().csv
+    path = records.argument_parser(__doc__).parse_args().csv
     ms.set_context(mode=ms.PYNATIVE_MODE)
     print(describe(torch))
-    if path is None:
-        for row in rows():
-            print(*row.values())
-        return
-    with path.open('w', newline='', encoding='utf-8') as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator='\n')
-        writer.writeheader()
-        writer.writerows(rows())
+    found = []
+    for row in rows():
+        found.append(row)
+        print(*row.values())
+    if path:
+        records.save(path, found, [torch])
 
 
 if __name__ == '__main__':

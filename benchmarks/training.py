@@ -13,24 +13,24 @@
 # limitations under the License.
 """What the loss costs inside a training step: a Siamese Dense layer with its optimizer, with the loss and without.
 
-    python -m benchmarks.training [--steps 80] [--losses native plain mindspore.nn none]
+    python -m benchmarks.training [--steps 80] [--losses native plain mindspore.nn none] [--csv docs/data/training.csv]
 
 prints median milliseconds of a step in both modes with the native and the plain implementation, with mindspore.nn's
 loss, and with a mean of the products in place of a loss. To weigh OpenMP against the kernel's own threads, install with
 MS_COSINE_LOSS_OPENMP=1 and run it again.
 """
-import argparse
-import statistics
-import time
-
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
+from benchmarks import records
+from benchmarks.contestants import MODES
 from benchmarks.environment import describe
-from ms_cosine_loss import CosineEmbeddingLoss, get_implementation_status, use_implementation
+from benchmarks.timing import milliseconds, quartiles
+from ms_cosine_loss import CosineEmbeddingLoss, use_implementation
 
 ROWS, LENGTH = 4096, 256
+LOSSES = ('native', 'plain', 'mindspore.nn', 'none')
 
 
 class _MeanProduct(nn.Cell):
@@ -40,9 +40,14 @@ class _MeanProduct(nn.Cell):
         return (logits_x1 * logits_x2).mean()
 
 
-def _step(loss, in_graph):
+def _loss(name):
+    return {'mindspore.nn': nn.CosineEmbeddingLoss, 'none': _MeanProduct}.get(name, CosineEmbeddingLoss)()
+
+
+def _step(name, in_graph, inputs):
     network = nn.Dense(LENGTH, LENGTH)
     optimizer = nn.SGD(network.trainable_params(), 1e-3)
+    loss = _loss(name)
 
     def forward(x1, x2, labels):
         return loss(network(x1), network(x2), labels)
@@ -54,38 +59,39 @@ def _step(loss, in_graph):
         optimizer(gradients)
         return value
 
-    return ms.jit(step) if in_graph else step
+    called = ms.jit(step) if in_graph else step
+
+    def call():
+        with use_implementation(name if name in ('native', 'plain') else 'auto'):
+            called(*inputs).asnumpy()
+        for parameter in optimizer.parameters:
+            parameter.asnumpy()
+
+    return call
 
 
 def main():
-    """Measures and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
+    """Measures, prints the table and writes it where asked."""
+    parser = records.argument_parser(__doc__)
     parser.add_argument('--steps', type=int, default=80)
-    parser.add_argument('--losses', nargs='+', default=['native', 'plain', 'mindspore.nn', 'none'])
+    parser.add_argument('--losses', nargs='+', choices=LOSSES, default=LOSSES)
     arguments = parser.parse_args()
-    status = get_implementation_status()
-    print(describe() + f', kernel on {status.instruction_set} with {status.threads} threads')
-    print(f'median ms of a training step, {ROWS} pairs of {LENGTH}\n')
-    losses = {'native': CosineEmbeddingLoss(), 'plain': CosineEmbeddingLoss(), 'mindspore.nn': nn.CosineEmbeddingLoss(),
-              'none': _MeanProduct()}
-    losses = {name: losses[name] for name in arguments.losses}
-    print(f'| mode | {" | ".join(losses)} |\n| --- |{" --- |" * len(losses)}')
+    print(describe())
+    print(f'ms of a training step, {ROWS} pairs of {LENGTH}\n')
+    print('| mode | loss | lower quartile | median | upper quartile |\n|' + ' --- |' * 5)
     rng = np.random.default_rng(0)
     inputs = (*(Tensor(rng.standard_normal((ROWS, LENGTH)), ms.float32) for _ in range(2)),
               Tensor(rng.choice([-1, 1], ROWS), ms.int32))
-    for mode_name, mode in (('graph', ms.GRAPH_MODE), ('pynative', ms.PYNATIVE_MODE)):
-        ms.set_context(mode=mode)
-        steps = {name: _step(loss, mode == ms.GRAPH_MODE) for name, loss in losses.items()}
-        times = {name: [] for name in steps}
-        for _ in range(arguments.steps):
-            for name, step in steps.items():
-                with use_implementation(name if name in ('native', 'plain') else 'auto'):
-                    started = time.perf_counter()
-                    step(*inputs)
-                    ms.runtime.synchronize()
-                    times[name].append(time.perf_counter() - started)
-        cells = [f'{1e3 * statistics.median(each[10:]):.1f}' for each in times.values()]
-        print(f'| {mode_name} | {" | ".join(cells)} |', flush=True)
+    rows = []
+    for mode, value in MODES.items():
+        ms.set_context(mode=value)
+        times = milliseconds({name: _step(name, mode == 'graph', inputs) for name in arguments.losses}, arguments.steps)
+        for name, each in times.items():
+            figures = (f'{figure:.3g}' for figure in quartiles(each))
+            rows.append(dict(zip(('mode', 'loss', 'lower_ms', 'median_ms', 'upper_ms'), (mode, name, *figures))))
+            print('|', ' | '.join(rows[-1].values()), '|', flush=True)
+    if arguments.csv:
+        records.save(arguments.csv, rows)
 
 
 if __name__ == '__main__':

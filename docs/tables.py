@@ -36,6 +36,88 @@ def _table(head, rows):
     return '\n'.join('| ' + ' | '.join(row) + ' |' for row in (head, ['---'] * len(head), *rows))
 
 
+def _measured(*data):
+    """By which commands the figures were measured, and on what; without a word, so that it fits both languages."""
+    machines = {row['data']: row for row in _read('machines.csv')}
+    commands = ', '.join(f"`{machines[name]['command']}`" for name in data)
+    where = dict.fromkeys(machines[name]['machine'] for name in data)
+    return f"\n\n{commands}: {'; '.join(where)}"
+
+
+def _number(text):
+    """A number in as few characters as say it: three digits, or a power of ten."""
+    value = float(text)
+    return f'{value:.3g}' if 1e-3 <= abs(value) < 1e4 or value == 0 else f'{value:.0e}'.replace('e-0', 'e-')
+
+
+def _by_case(mode):
+    rows = [row for row in _read('speed.csv') if row['mode'] == mode]
+    cases = list(dict.fromkeys((row['rows'], row['length'], row['dtype']) for row in rows))
+    found = {(row['contestant'], row['rows'], row['length'], row['dtype']): row for row in rows}
+
+    def cell(name, case):
+        row = found.get((name, *case))
+        if row is None:
+            return '–'
+        times = f"{_number(row['forward_median_ms'])} / {_number(row['both_median_ms'])}"
+        return times + (f" / {_number(row['loss_error'])}" if row['loss_error'] else '')
+
+    contestants = dict.fromkeys(row['contestant'] for row in rows)
+    return _table([mode, *(f'({rows}, {length}) {dtype}' for rows, length, dtype in cases)],
+                  [[name, *(cell(name, case) for case in cases)] for name in contestants])
+
+
+def speed():
+    """Milliseconds forward / forward and backward / the worst relative error of a similar pair's loss."""
+    return '\n\n'.join(_by_case(mode) for mode in ('graph', 'pynative')) + _measured('speed graph', 'speed pynative')
+
+
+def speed_in_full():
+    """Every figure of the speed benchmark."""
+    def times(row, what):
+        return '{} ({}–{})'.format(*(_number(row[f'{what}_{which}_ms']) for which in ('median', 'lower', 'upper')))
+
+    return _table(['mode', 'rows', 'length', 'dtype', '', 'forward, ms', 'forward + backward, ms', 'error of a loss',
+                   'of a gradient'],
+                  [[*(row[name] for name in ('mode', 'rows', 'length', 'dtype', 'contestant')), times(row, 'forward'),
+                    times(row, 'both'), *(_number(row[name]) if row[name] else '' for name in
+                                          ('loss_error', 'gradient_error'))] for row in _read('speed.csv')])
+
+
+def error():
+    """The worst error of a million pairs."""
+    rows = _read('error.csv')
+    contestants, dtypes = (list(dict.fromkeys(row[name] for row in rows)) for name in ('contestant', 'dtype'))
+    found = {(row['dtype'], row['contestant']): row for row in rows}
+
+    def cell(row):
+        if not row['ulp_of_result']:
+            return 'refused'
+        return '{} / {} ({}, {})'.format(_number(row['ulp_of_result']), _number(row['ulp_at_one']), row['negative'],
+                                         row['not_finite'])
+
+    return _table(['', *contestants], [[dtype, *(cell(found[dtype, name]) for name in contestants)]
+                                       for dtype in dtypes]) + _measured('error')
+
+
+def memory():
+    """MiB beyond inputs and outputs."""
+    names = ('forward_first_mib', 'forward_later_mib', 'both_first_mib', 'both_later_mib')
+    # Below a MiB is the noise of a process.
+    return _table(['', 'forward: first call', 'later', 'forward + backward: first call', 'later'],
+                  [[row['contestant'], *(f'{max(0, round(float(row[name])))}' for name in names)]
+                   for row in _read('memory.csv')]) + _measured('memory')
+
+
+def training():
+    """Milliseconds of a training step."""
+    rows = _read('training.csv')
+    losses, modes = (list(dict.fromkeys(row[name] for row in rows)) for name in ('loss', 'mode'))
+    found = {(row['mode'], row['loss']): f"{row['median_ms']} ({row['lower_ms']}–{row['upper_ms']})" for row in rows}
+    return _table(['', *losses], [[mode, *(found[mode, loss] for loss in losses)]
+                                  for mode in modes]) + _measured('training')
+
+
 def versions():
     """Which MindSpore was tested on which Python, and with how many tests."""
     rows = _read('versions.csv')
@@ -70,14 +152,13 @@ def ways_in():
                       *(f'{number}. {reason}' for reason, number in reasons.items())])
 
 
-TABLES = {DOCS.parent / 'README.md': (versions,), DOCS.parent / 'README_CN.md': (versions,),
-          DOCS / 'ways_in.md': (ways_in,)}
+TABLES = {make.__name__: make for make in (speed, speed_in_full, error, memory, training, versions, ways_in)}
+PAGES = (*DOCS.parent.glob('README*.md'), *DOCS.glob('*.md'))
 
 
-def _filled(text, make):
-    begin, end = f'<!-- table: {make.__name__} -->\n', f'\n<!-- end of table: {make.__name__} -->'
-    before, rest = text.split(begin)
-    return before + begin + make() + end + rest.split(end)[1]
+def _filled(text):
+    return re.sub(r'(<!-- table: (\w+) -->\n).*?(\n<!-- end of table: \2 -->)',
+                  lambda found: found[1] + TABLES[found[2]]() + found[3], text, flags=re.DOTALL)
 
 
 def main():
@@ -86,11 +167,9 @@ def main():
     parser.add_argument('--check', action='store_true')
     arguments = parser.parse_args()
     stale = []
-    for page, tables in TABLES.items():
+    for page in PAGES:
         text = page.read_text('utf-8')
-        filled = text
-        for make in tables:
-            filled = _filled(filled, make)
+        filled = _filled(text)
         if filled != text:
             stale.append(page.name)
             if not arguments.check:

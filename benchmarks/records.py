@@ -1,0 +1,54 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Keeps what the benchmarks measured as CSV, and in machines.csv beside it the command and the machine of each file."""
+import argparse
+import csv
+import os
+import pathlib
+import sys
+
+from benchmarks.environment import describe
+
+
+def argument_parser(description):
+    """A parser of the command line that all benchmarks share."""
+    parser = argparse.ArgumentParser(description=description.split('\n', maxsplit=1)[0])
+    parser.add_argument('--csv', type=pathlib.Path, help='write the figures to this file, too')
+    return parser
+
+
+def _command(name):
+    policy = os.environ.get('OMP_WAIT_POLICY')
+    return ' '.join([*([f'OMP_WAIT_POLICY={policy}'] if policy else []), 'python -m', f'benchmarks.{name}',
+                     *sys.argv[1:]])
+
+
+def _write(path, rows, replaced=None):
+    """Writes `rows`; kept are the rows that `path` has and `replaced` is false of."""
+    kept = []
+    if replaced and path.exists():
+        with path.open(newline='', encoding='utf-8') as file:
+            kept = [row for row in csv.DictReader(file) if not replaced(row)]
+    with path.open('w', newline='', encoding='utf-8') as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator='\n')
+        writer.writeheader()
+        writer.writerows([*kept, *rows])
+
+
+def save(path, rows, modules=(), mode=''):
+    """Writes `rows`, dicts of the same keys, to `path`; with a `mode`, in place of the rows of that mode alone."""
+    _write(path, rows, (lambda row: row['mode'] == mode) if mode else None)
+    data = f'{path.stem} {mode}'.strip()
+    record = {'data': data, 'command': _command(path.stem), 'machine': describe(*modules)}
+    _write(path.with_name('machines.csv'), [record], lambda row: row['data'] == data)
