@@ -26,6 +26,7 @@ VERSION = re.search(r"^__version__ = '(.+)'$", (HERE / 'ms_cosine_loss' / '__ini
 
 TEST = ['hypothesis>=6', 'mpmath>=1.3', 'pytest>=7', 'pytest-xdist>=3.2']
 
+
 def is_set(variable):
     return os.environ.get(variable, '0') not in ('', '0')
 
@@ -137,5 +138,7 @@ setup(
         # torch, because the page on the differences runs both.
         'docs': ['furo', 'matplotlib>=3.5', 'myst-parser>=2', 'pytest>=7', 'sphinx>=6', 'sphinx-mathjax-offline',
                  'sybil>=6', 'torch'],
+        # A later JAX wants NumPy 2.
+        'benchmarks': ['jax<0.5', 'torch'],
     },
 )

@@ -41,8 +41,9 @@ def _rows(shape, rounds, seconds):
                      for what in ('forward', 'both'))
     for name in contestants:
         yield {'rows': shape[0], 'length': shape[1], 'contestant': name,
-               **{f'{what}_{figure.__name__}_ms': f'{figure(times[name]):.4g}'
-                  for what, times in (('forward', forward), ('both', both)) for figure in (np.median, np.min)}}
+               **{f'{what}_{figure}_ms': f'{function(times[name]):.4g}'
+                  for what, times in (('forward', forward), ('both', both))
+                  for figure, function in (('median', np.median), ('least', np.min))}}
 
 
 def main():

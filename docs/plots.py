@@ -82,10 +82,14 @@ def eps(path):
     plt.close(figure)
 
 
+def _read(name):
+    with (DATA / name).open(newline='', encoding='utf-8') as file:
+        return list(csv.DictReader(file))
+
+
 def near_parallel(path):
     """The relative error of a similar pair's loss as the pair comes together."""
-    with (DATA / 'near_parallel.csv').open(newline='', encoding='utf-8') as file:
-        rows = list(csv.DictReader(file))
+    rows = _read('near_parallel.csv')
     figure, axes = plt.subplots(figsize=(7, 4.5), layout='constrained')
     for contestant in dict.fromkeys(row['contestant'] for row in rows):
         points = [(float(row['one_minus_cos']), float(row['worst_relative_error'])) for row in rows
@@ -101,10 +105,32 @@ def near_parallel(path):
     plt.close(figure)
 
 
+def growth(path):
+    """The cost of a call as the batch grows, and as the vectors do."""
+    rows = _read('growth.csv')
+    fixed = {name: max({row[name] for row in rows}, key=[row[name] for row in rows].count)
+             for name in ('rows', 'length')}
+    figure, panels = plt.subplots(2, 2, figsize=(10, 8), sharey='row', sharex='col', layout='constrained')
+    for axes_row, (what, title) in zip(panels, (('forward', 'forward'), ('both', 'forward + backward'))):
+        for axes, (varied, other) in zip(axes_row, (('rows', 'length'), ('length', 'rows'))):
+            for contestant in dict.fromkeys(row['contestant'] for row in rows):
+                points = sorted((int(row[varied]), float(row[f'{what}_least_ms'])) for row in rows
+                                if row['contestant'] == contestant and row[other] == fixed[other])
+                axes.loglog(*zip(*points), '.-', label=contestant, linewidth=2.5 if contestant == 'native' else 1.2)
+            axes.set(title=f'{title}, ' + (f'pairs of {fixed[other]}' if varied == 'rows' else f'{fixed[other]} pairs'))
+            axes.grid(alpha=0.3)
+        axes_row[0].set(ylabel='least milliseconds of a call')
+    panels[1][0].set(xlabel='pairs')
+    panels[1][1].set(xlabel='elements of a vector')
+    panels[0][0].legend()
+    figure.savefig(path)
+    plt.close(figure)
+
+
 def draw_all(folder):
     """Draws each plot into `folder`, named after its function."""
     folder.mkdir(parents=True, exist_ok=True)
-    for draw in (margin, eps, near_parallel):
+    for draw in (margin, eps, near_parallel, growth):
         draw(folder / f'{draw.__name__}.svg')
 
 
