@@ -157,8 +157,8 @@ PAGES = (*DOCS.parent.glob('README*.md'), *DOCS.glob('*.md'))
 
 
 def _filled(text):
-    return re.sub(r'(<!-- table: (\w+) -->\n).*?(\n<!-- end of table: \2 -->)',
-                  lambda found: found[1] + TABLES[found[2]]() + found[3], text, flags=re.DOTALL)
+    return re.sub(r'(<!-- table: (\w+) -->\n).*?(<!-- end of table: \2 -->)',
+                  lambda found: found[1] + TABLES[found[2]]() + '\n' + found[3], text, flags=re.DOTALL)
 
 
 def main():
