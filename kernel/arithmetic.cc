@@ -257,16 +257,18 @@ inline Cosine directionless(double product, Label label, double margin) {
 inline Cosine cosine_of(Sums<double> sums, Label label, double eps, double margin, bool for_gradient) {
   const double square1 = sums.square1 + eps, square2 = sums.square2 + eps;
   if (square1 == 0 || square2 == 0) return directionless(sums.product, label, margin);
-  const double cosine = sums.product / std::sqrt(square1 * square2);
+  // Each by itself: with an extreme eps the product of the two leaves the range.
+  const double norm1 = std::sqrt(square1), norm2 = std::sqrt(square2);
+  const double cosine = sums.product / (norm1 * norm2);
   const double gap = label == Label::kSimilar ? 1 - cosine : cosine - margin;
   if (!for_gradient) return {0, 0, cosine, gap, 0, 0};
-  return {1 / std::sqrt(square1), 1 / std::sqrt(square2), cosine, gap, 0, 0};
+  return {1 / norm1, 1 / norm2, cosine, gap, 0, 0};
 }
 
 inline Cosine cosine_of(Sums<DoubleDouble> sums, Label label, double eps, double margin) {
   const DoubleDouble square1 = sums.square1 + DoubleDouble{eps, 0}, square2 = sums.square2 + DoubleDouble{eps, 0};
   if (square1.high == 0 || square2.high == 0) return directionless(sums.product.high, label, margin);
-  const DoubleDouble cosine = sums.product / sqrt(square1 * square2);
+  const DoubleDouble cosine = sums.product / (sqrt(square1) * sqrt(square2));
   const DoubleDouble gap = label == Label::kSimilar ? DoubleDouble{1, 0} - cosine : cosine - DoubleDouble{margin, 0};
   const double rounded_gap = std::fabs(gap.high) < kNoGap ? 0 : gap.high;
   return {1 / std::sqrt(square1.high), 1 / std::sqrt(square2.high), cosine.high, rounded_gap, 0, 0};
@@ -436,10 +438,15 @@ void write_result(const Problem &problem, double sum) {
   set_number(reduced(problem, sum), problem.losses, problem.losses_dtype, 0);
 }
 
-// The coefficients of a pair without exponents, in its upstream gradient `weight`.
+// The coefficients of a pair whose upstream gradient is `weight`.
 inline Coefficients coefficients_of(const Cosine &cosine, double weight) {
-  return {weight * cosine.inverse1 * cosine.inverse2, -(weight * cosine.inverse1) * (cosine.cosine * cosine.inverse1),
-          -(weight * cosine.inverse2) * (cosine.cosine * cosine.inverse2)};
+  // With a tiny eps the factors of two vectors of zeros leave the range: 0 times infinity would be NaN.
+  const auto bounded = [weight](double factor) {
+    return std::isinf(factor) && std::isfinite(weight) ? std::copysign(0x1.fffffffffffffp+1023, factor) : factor;
+  };
+  return {bounded(weight * cosine.inverse1 * cosine.inverse2),
+          bounded(-(weight * cosine.inverse1) * (cosine.cosine * cosine.inverse1)),
+          bounded(-(weight * cosine.inverse2) * (cosine.cosine * cosine.inverse2)), cosine.exponent1, cosine.exponent2};
 }
 
 // The elements that are left over at the end of a row.
@@ -493,13 +500,16 @@ inline void write_row_in_floats(const Problem &problem, const Coefficients &by, 
 template <class T>
 constexpr double kMaxCosineInFloats = std::is_same_v<T, float> ? 0.8 : 1 - Near<T>::kGap;
 
-// Whether float32 can carry the coefficients of a pair, and all that they are multiplied with.
+// Whether float32 can carry the coefficients of a pair, and all that they are multiplied with. What cancels goes by the
+// angle of the vectors themselves, which the cosine does not tell where eps has a share in the norms.
 template <class T>
-inline bool fits_floats(const Cosine &cosine, double weight) {
+inline bool fits_floats(const Cosine &cosine, double weight, double eps) {
   const double scale1 = std::fabs(weight * cosine.inverse1), scale2 = std::fabs(weight * cosine.inverse2);
-  return std::fabs(cosine.cosine) <= kMaxCosineInFloats<T> && is_between(scale1, 0x1p-60, 0x1p60) &&
-         is_between(scale2, 0x1p-60, 0x1p60) && is_between(cosine.inverse1, 0x1p-60, 0x1p60) &&
-         is_between(cosine.inverse2, 0x1p-60, 0x1p60);
+  const double share1 = eps * cosine.inverse1 * cosine.inverse1, share2 = eps * cosine.inverse2 * cosine.inverse2;
+  constexpr double kMax = kMaxCosineInFloats<T>;
+  return cosine.cosine * cosine.cosine <= kMax * kMax * (1 - share1) * (1 - share2) && share1 <= 0.5 && share2 <= 0.5 &&
+         is_between(scale1, 0x1p-60, 0x1p60) && is_between(scale2, 0x1p-60, 0x1p60) &&
+         is_between(cosine.inverse1, 0x1p-60, 0x1p60) && is_between(cosine.inverse2, 0x1p-60, 0x1p60);
 }
 
 template <bool kStream, class T>
@@ -507,7 +517,7 @@ inline void write_row_of(const Problem &problem, const Cosine &cosine, double we
                          T *to2) {
   const Coefficients by = coefficients_of(cosine, weight);
   if constexpr (!std::is_same_v<T, double>) {
-    if (fits_floats<T>(cosine, weight)) return write_row_in_floats<kStream>(problem, by, x1, x2, to1, to2);
+    if (fits_floats<T>(cosine, weight, problem.eps)) return write_row_in_floats<kStream>(problem, by, x1, x2, to1, to2);
   }
   write_row<kStream>(problem, by, x1, x2, to1, to2);
 }
@@ -602,15 +612,8 @@ template <class T>
 inline void write_coefficients(const Problem &problem, const Block<T> &block, const Cosine *cosines,
                                const double *weights, const bool *counts) {
   for (int i = 0; i < block.count; ++i) {
-    Coefficients by = {0, 0, 0};
-    if (counts[i]) {
-      const Cosine &cosine = cosines[i];
-      by = coefficients_of(cosine, weights[i]);
-      by.across = std::ldexp(by.across, -cosine.exponent1 - cosine.exponent2);
-      by.along1 = std::ldexp(by.along1, -2 * cosine.exponent1);
-      by.along2 = std::ldexp(by.along2, -2 * cosine.exponent2);
-    }
-    problem.coefficients[block.first_pair + i] = by;
+    problem.coefficients[block.first_pair + i] =
+        counts[i] ? coefficients_of(cosines[i], weights[i]) : Coefficients{0, 0, 0, 0, 0};
   }
 }
 

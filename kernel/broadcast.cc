@@ -14,6 +14,8 @@
 
 #include "broadcast.h"
 
+#include <cmath>
+
 #include "double_double.h"
 #include "element.h"
 #include "thread_pool.h"
@@ -64,12 +66,16 @@ struct Side {
   const void *other;
   void *gradient;
   double Coefficients::*along;
+  int Coefficients::*own_exponent;
+  int Coefficients::*other_exponent;
 
   Side(const Problem &problem, bool is_first) {
     own = is_first ? problem.x1 : problem.x2;
     other = is_first ? problem.x2 : problem.x1;
     gradient = is_first ? problem.gradient1 : problem.gradient2;
     along = is_first ? &Coefficients::along1 : &Coefficients::along2;
+    own_exponent = is_first ? &Coefficients::exponent1 : &Coefficients::exponent2;
+    other_exponent = is_first ? &Coefficients::exponent2 : &Coefficients::exponent1;
     const auto seen = [is_first](int64_t length, int64_t stride1, int64_t stride2, int64_t pair) {
       return is_first ? Axis{length, stride1, stride2, pair} : Axis{length, stride2, stride1, pair};
     };
@@ -109,8 +115,16 @@ struct Side {
         const Coefficients &current = by[i * run.pair];
         // An ignored pair, whatever it holds.
         if (current.across == 0 && current.*along == 0) continue;
-        const double value = current.across * widened(other_elements[i * run.other]) +
-                             current.*along * widened(own_elements[i * run.own]);
+        const double own_element = widened(own_elements[i * run.own]);
+        const double other_element = widened(other_elements[i * run.other]);
+        double value;
+        if (current.exponent1 == 0 && current.exponent2 == 0) {
+          value = current.across * other_element + current.*along * own_element;
+        } else {
+          value = current.across * std::ldexp(other_element, -(current.*other_exponent)) +
+                  current.*along * std::ldexp(own_element, -(current.*own_exponent));
+          value = std::ldexp(value, -(current.*own_exponent));
+        }
         double error;
         sums[i] = two_sum(sums[i], value, &error);
         compensations[i] += error;

@@ -1,34 +1,26 @@
 #!/usr/bin/env bash
 # Builds the kernel and its driver with each sanitizer, warnings as errors, and runs every instruction set that this
-# machine has: sanitize.sh [cases]
+# machine has, on random calls and on the corpus of the fuzzer: sanitize.sh [cases]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cases=${1:-1000}
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
-
-flags=(-std=c++17 -O1 -g -Wall -Wextra -Werror -Wno-psabi -Wno-maybe-uninitialized -ffp-contract=off -pthread)
-declare -A sets=([baseline]='')
-if [ "$(uname -m)" = x86_64 ]; then
-  sets[avx2]='-mavx2 -mfma -mf16c'
-  sets[avx512]="${sets[avx2]} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512"
-fi
+source test/build.sh
 
 for sanitizer in address,undefined thread; do
-  objects=()
-  compile() {  # object, source, flags
-    g++ "${flags[@]}" "-fsanitize=$sanitizer" -fno-sanitize-recover=all ${3:-} -c "$2" -o "$build/$1.o"
-    objects+=("$build/$1.o")
-  }
-  for source in *.cc test/driver.cc; do
-    [ "$source" = arithmetic.cc ] || compile "$(basename "$source" .cc)" "$source"
-  done
-  for set in "${!sets[@]}"; do
-    compile "arithmetic_$set" arithmetic.cc "-DMS_COSINE_LOSS_INSTRUCTION_SET=$set ${sets[$set]}"
-  done
-  g++ "${flags[@]}" "-fsanitize=$sanitizer" "${objects[@]}" -o "$build/driver"
-  for set in "${!sets[@]}"; do
+  compiler=(g++ -O1 -g -Wno-maybe-uninitialized "-fsanitize=$sanitizer" -fno-sanitize-recover=all)
+  build_kernel "$build/kernel" "${compiler[@]}"
+  "${compiler[@]}" "${flags[@]}" interface.cc test/driver.cc "$build"/kernel/*.o -o "$build/driver"
+  build_small_interface "$build/kernel" "${compiler[@]}"
+  "${compiler[@]}" "${flags[@]}" -DFUZZ_REPLAY test/fuzz.cc "$build"/kernel/*.o -o "$build/replay"
+  rm "$build"/kernel/*.o
+  for set in "${!set_flags[@]}"; do
+    export MS_COSINE_LOSS_INSTRUCTION_SET=$set
     printf '%s, ' "$sanitizer"
-    MS_COSINE_LOSS_INSTRUCTION_SET=$set "$build/driver" "$cases"
+    "$build/driver" "$cases"
+    printf '%s, ' "$sanitizer"
+    # The names on standard error are worth reading only up to a failure.
+    "$build/replay" test/corpus/* 2> "$build/log" || { tr '\r' '\n' < "$build/log" | tail -n 40; exit 1; }
   done
 done

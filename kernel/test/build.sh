@@ -1,0 +1,35 @@
+# Sourced by the scripts beside it, from the kernel's own directory: how a test builds the kernel.
+
+flags=(-std=c++17 -Wall -Wextra -Werror -Wno-psabi -ffp-contract=off -pthread)
+declare -A set_flags=([baseline]='')
+if [ "$(uname -m)" = x86_64 ]; then
+  set_flags[avx2]='-mavx2 -mfma -mf16c'
+  set_flags[avx512]="${set_flags[avx2]} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512"
+fi
+
+# The objects of the kernel but for its interface: directory, compiler, flags.
+build_kernel() {
+  local to=$1 compiler=("${@:2}") source set
+  mkdir -p "$to"
+  for source in broadcast layout second_order thread_pool; do
+    "${compiler[@]}" "${flags[@]}" -c "$source.cc" -o "$to/$source.o"
+  done
+  for set in "${!set_flags[@]}"; do
+    # shellcheck disable=SC2086
+    "${compiler[@]}" "${flags[@]}" "-DMS_COSINE_LOSS_INSTRUCTION_SET=$set" ${set_flags[$set]} -c arithmetic.cc \
+      -o "$to/arithmetic_$set.o"
+  done
+}
+
+# The interface as fuzz.cc wants it: threads from a hundred elements on, so that small problems have several tasks, and
+# the size of the cache from the test. The arguments are those of build_kernel.
+build_small_interface() {
+  local to=$1 compiler=("${@:2}") small=$1/interface.cc
+  { echo "#line 1 \"$PWD/interface.cc\""
+    sed 's/\(kSerialElements = \).*;/\1128;/; s/\(kTaskElements = \).*;/\116;/' interface.cc; } > "$small"
+  [ "$(grep -c -E '(kSerialElements = 128|kTaskElements = 16);' "$small")" = 2 ]
+  "${compiler[@]}" "${flags[@]}" -I. -Dsysconf=sysconf_of_test -c "$small" -o "$to/interface_of_test.o"
+}
+
+# Whether the machine has an instruction set: program that names the one it took, set.
+has_set() { MS_COSINE_LOSS_INSTRUCTION_SET=$2 "$1" | grep -q "^$2:"; }
