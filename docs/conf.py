@@ -34,6 +34,8 @@ myst_heading_anchors = 3
 # MindSpore's sections of a docstring, which napoleon does not know.
 napoleon_custom_sections = ['Inputs', ('Outputs', 'returns_style'), 'Supported Platforms']
 autodoc_member_order = 'bysource'
+# The types stand under Args, in MindSpore's words.
+autodoc_typehints = 'none'
 
 html_theme = 'furo'
 html_title = f'ms_cosine_loss {version}'
@@ -41,7 +43,11 @@ html_title = f'ms_cosine_loss {version}'
 
 def _signature(app, what, name, obj, options, signature, return_annotation):
     # Sphinx would show that of nn.Cell.__new__, which takes everything.
-    return (str(inspect.signature(obj)), None) if what == 'class' else None
+    if what != 'class':
+        return None
+    found = inspect.signature(obj)
+    untyped = [each.replace(annotation=each.empty) for each in found.parameters.values()]
+    return str(found.replace(parameters=untyped, return_annotation=found.empty)), None
 
 
 def setup(app):

@@ -13,11 +13,13 @@
 # limitations under the License.
 """Prints the report: ``python -m ms_cosine_loss [--json]``."""
 import argparse
+from collections.abc import Sequence
+from typing import Optional
 
 from ms_cosine_loss import _report
 
 
-def main(arguments=None):
+def main(arguments: Optional[Sequence[str]] = None) -> None:
     """Parses the command line and prints."""
     parser = argparse.ArgumentParser(
         prog='python -m ms_cosine_loss',

@@ -17,8 +17,10 @@ The checks are `constexpr` functions: in graph mode they run while the graph is 
 in PyNative they are ordinary calls, so both modes raise the same exception with the same text.
 """
 import functools
-import math
 import numbers
+import sys
+from collections.abc import Sequence
+from typing import Any, Optional
 
 import mindspore as ms
 from mindspore.ops import constexpr
@@ -27,19 +29,23 @@ REDUCTIONS = ('none', 'mean', 'sum')
 LOGITS_DTYPES = (ms.float16, ms.bfloat16, ms.float32, ms.float64)
 LABELS_DTYPES = (ms.int8, ms.int16, ms.int32, ms.int64) + LOGITS_DTYPES
 
+# A length is None or -1, and a shape None or holds -2, while a dynamic shape leaves it open.
+_Length = Optional[int]
+_Shape = Sequence[_Length]
+
 _FOR = "For 'CosineEmbeddingLoss', the"
 
 
-def _is_real(value):
+def _is_real(value: object) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-def _type_name(value):
+def _type_name(value: object) -> str:
     return type(value).__name__
 
 
 @constexpr(check=False)
-def check_settings(margin, reduction, axis, eps):
+def check_settings(margin: Any, reduction: object, axis: object, eps: Any) -> None:
     """The constructor's arguments, or the function's own."""
     if not _is_real(margin):
         raise TypeError(f"{_FOR} 'margin' must be a real number, but got {_type_name(margin)}.")
@@ -57,12 +63,13 @@ def check_settings(margin, reduction, axis, eps):
         raise ValueError(f"{_FOR} 'margin' must be in [-1, 1], but got {margin}.")
     if reduction not in REDUCTIONS:
         raise ValueError(f"{_FOR} 'reduction' must be one of 'none', 'mean' or 'sum', but got {reduction!r}.")
-    if not 0 <= eps < math.inf:
+    if not 0 <= eps <= sys.float_info.max:
         raise ValueError(f"{_FOR} 'eps' must be finite and not negative, but got {eps}.")
 
 
 @constexpr(check=False)
-def check_tensors(x1_is_tensor, x2_is_tensor, labels_is_tensor, logits_x1, logits_x2, labels):
+def check_tensors(x1_is_tensor: bool, x2_is_tensor: bool, labels_is_tensor: bool,
+                  logits_x1: object, logits_x2: object, labels: object) -> None:
     """That the three inputs are Tensors; asked before anything of them is read."""
     for name, is_tensor, value in (('logits_x1', x1_is_tensor, logits_x1),
                                    ('logits_x2', x2_is_tensor, logits_x2),
@@ -71,7 +78,7 @@ def check_tensors(x1_is_tensor, x2_is_tensor, labels_is_tensor, logits_x1, logit
             raise TypeError(f"{_FOR} '{name}' must be a Tensor, but got {_type_name(value)}.")
 
 
-def _check_dtypes(x1_dtype, x2_dtype, labels_dtype):
+def _check_dtypes(x1_dtype: Any, x2_dtype: Any, labels_dtype: Any) -> None:
     for name, dtype, allowed in (('logits_x1', x1_dtype, LOGITS_DTYPES),
                                  ('logits_x2', x2_dtype, LOGITS_DTYPES),
                                  ('labels', labels_dtype, LABELS_DTYPES)):
@@ -83,20 +90,20 @@ def _check_dtypes(x1_dtype, x2_dtype, labels_dtype):
                         f"but got {x1_dtype} and {x2_dtype}.")
 
 
-def _rank(shape):
+def _rank(shape: Optional[_Shape]) -> Optional[int]:
     """The rank, or None where dynamic rank leaves it open."""
     if shape is None or -2 in shape:
         return None
     return len(shape)
 
 
-def _length(shape, axis):
+def _length(shape: _Shape, axis: int) -> _Length:
     """The length along `axis`, or None where a dynamic shape leaves it open."""
     length = shape[axis]
     return None if length is None or length < 0 else length
 
 
-def _resolve_axis(rank, axis):
+def _resolve_axis(rank: int, axis: int) -> int:
     """`axis` counted from the front."""
     if rank == 0:
         raise ValueError(f"{_FOR} 'logits_x1' and 'logits_x2' must have at least 1 dimension, but got shape ().")
@@ -108,14 +115,14 @@ def _resolve_axis(rank, axis):
     return axis % rank
 
 
-def _shown(shape):
+def _shown(shape: _Shape) -> tuple[int, ...]:
     """`shape` as a message shows it, with MindSpore's -1 for a length that is not known."""
     return tuple(-1 if length is None or length < 0 else length for length in shape)
 
 
-def _common_shape(x1_shape, x2_shape, axis):
+def _common_shape(x1_shape: _Shape, x2_shape: _Shape, axis: int) -> tuple[_Length, ...]:
     """The shape that `labels` must have; None stands for a length that is not known yet."""
-    common = []
+    common: list[_Length] = []
     for current, _ in enumerate(x1_shape):
         length1, length2 = _length(x1_shape, current), _length(x2_shape, current)
         if current == axis:
@@ -137,7 +144,8 @@ def _common_shape(x1_shape, x2_shape, axis):
 # Remembered, because a training loop asks the same at every step.
 @constexpr(check=False)
 @functools.lru_cache(maxsize=1024)
-def check_inputs(x1_shape, x2_shape, labels_shape, x1_dtype, x2_dtype, labels_dtype, axis):
+def check_inputs(x1_shape: Any, x2_shape: Any, labels_shape: Any, x1_dtype: Any, x2_dtype: Any, labels_dtype: Any,
+                 axis: int) -> int:
     """The dtypes and shapes of the three inputs; returns `axis` counted from the front.
 
     What a dynamic shape leaves open while a graph is compiled is taken to fit; with an open rank `axis` comes back as
@@ -146,7 +154,8 @@ def check_inputs(x1_shape, x2_shape, labels_shape, x1_dtype, x2_dtype, labels_dt
     _check_dtypes(x1_dtype, x2_dtype, labels_dtype)
     rank1, rank2 = _rank(x1_shape), _rank(x2_shape)
     if rank1 is None or rank2 is None:
-        return axis if rank1 is rank2 else _resolve_axis(rank2 if rank1 is None else rank1, axis)
+        rank = rank2 if rank1 is None else rank1
+        return axis if rank is None else _resolve_axis(rank, axis)
     if rank1 != rank2:
         raise ValueError(f"{_FOR} 'logits_x1' and 'logits_x2' must have the same rank, "
                          f"but got shapes {_shown(x1_shape)} and {_shown(x2_shape)}.")

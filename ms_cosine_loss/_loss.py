@@ -19,7 +19,8 @@ from ms_cosine_loss._rules import number
 from ms_cosine_loss._select import loss
 
 
-def cosine_embedding_loss(logits_x1, logits_x2, labels, margin=0.0, reduction='mean', *, axis=1, eps=1e-12):
+def cosine_embedding_loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: float = 0.0,
+                          reduction: str = 'mean', *, axis: int = 1, eps: float = 1e-12) -> Tensor:
     r"""
     Measures how well the cosine of each pair of vectors fits its label: similar (1) or dissimilar (-1).
 
@@ -179,7 +180,7 @@ class CosineEmbeddingLoss(nn.LossBase):
     # Mixed precision at level O1 rewrites the source of `construct` and of all that it calls, but for static methods.
     _function = staticmethod(cosine_embedding_loss)
 
-    def __init__(self, margin=0.0, reduction='mean', *, axis=1, eps=1e-12):
+    def __init__(self, margin: float = 0.0, reduction: str = 'mean', *, axis: int = 1, eps: float = 1e-12) -> None:
         """Initialize CosineEmbeddingLoss."""
         check_settings(margin, reduction, axis, eps)
         # Past LossBase, whose primitives serve a get_loss that rounds float64 to float32, and cannot be pickled.
@@ -189,10 +190,10 @@ class CosineEmbeddingLoss(nn.LossBase):
         self.axis = axis
         self.eps = float(eps)
 
-    def construct(self, logits_x1, logits_x2, labels):
+    def construct(self, logits_x1: Tensor, logits_x2: Tensor, labels: Tensor) -> Tensor:
         """The loss; see `cosine_embedding_loss`."""
         return self._function(logits_x1, logits_x2, labels, self.margin, self.reduction, axis=self.axis, eps=self.eps)
 
-    def extend_repr(self):
+    def extend_repr(self) -> str:
         """The settings, as they are shown when the Cell is printed."""
         return f'margin={self.margin}, reduction={self.reduction!r}, axis={self.axis}, eps={self.eps}'

@@ -12,6 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """From the cosines to the result: what a label means, the hinge and the reduction."""
+from typing import Any
+
 from mindspore import Tensor, mint, nn, ops
 
 from ms_cosine_loss._rules import DISSIMILAR, SIMILAR, constant, is_known, wide
@@ -28,7 +30,7 @@ class _ReducedLosses(nn.Cell):
     derivatives that MindSpore's own sums and reshapes do not.
     """
 
-    def construct(self, cosine, labels, margin, divisor, shape):
+    def construct(self, cosine: Tensor, labels: Tensor, margin: float, divisor: int, shape: tuple[int, ...]) -> Tensor:
         hinge = cosine - constant(margin, cosine.dtype)
         is_similar, is_dissimilar = labels == SIMILAR, labels == DISSIMILAR
         # Zeros fails here in a step that `jit` compiles from bytecode, and a number for them under vmap before 2.8.
@@ -42,7 +44,8 @@ class _ReducedLosses(nn.Cell):
             losses = losses / divisor
         return losses
 
-    def bprop(self, cosine, labels, margin, divisor, shape, out, dout):
+    def bprop(self, cosine: Tensor, labels: Tensor, margin: float, divisor: int, shape: tuple[int, ...],
+              out: Tensor, dout: Tensor) -> tuple[Tensor, Tensor, float, int, tuple[()]]:
         zeros = _zeros(labels.shape, cosine.dtype)
         if divisor == 0:
             dout = ops.reshape(dout, labels.shape)
@@ -59,7 +62,7 @@ class _ReducedLosses(nn.Cell):
 _reduced_losses = _ReducedLosses()
 
 
-def _empty(shape, reduction, dtype):
+def _empty(shape: tuple[int, ...], reduction: str, dtype: Any) -> Tensor:
     """The result of an empty batch, which MindSpore's own sums would read from stale memory."""
     if reduction == 'none':
         # Cast, because before 2.8 there are no zeros of bfloat16 in PyNative on CPU.
@@ -69,7 +72,8 @@ def _empty(shape, reduction, dtype):
     return Tensor(float('nan'), dtype)
 
 
-def reduced_losses(cosine, labels, margin, reduction, shape, dtype):
+def reduced_losses(cosine: Tensor, labels: Tensor, margin: float, reduction: str, shape: tuple[int, ...],
+                   dtype: Any) -> Tensor:
     """The losses of the pairs under `reduction`, computed in the dtype of `cosine` and rounded once, to `dtype`.
 
     Args:

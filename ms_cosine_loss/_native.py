@@ -17,6 +17,8 @@ import functools
 import os
 import pathlib
 import struct
+from collections.abc import Sequence
+from typing import Any, Callable, Optional
 
 import mindspore as ms
 import numpy as np
@@ -29,11 +31,14 @@ INTERFACE_VERSION = 1
 
 _REDUCTIONS = ('none', 'mean', 'sum')
 
+_Shape = Sequence[int]
+_Derivative = Callable[..., tuple[Tensor, ...]]
+
 # One instance, because second derivatives in graph mode cannot pass the cache of the functional form.
 _zeros = ops.Zeros()
 
 
-def _is_cut_short(path):
+def _is_cut_short(path: pathlib.Path) -> bool:
     """Whether an ELF file ends before its table of sections, which comes last; loading it would end the process."""
     with open(path, 'rb') as file:
         header = file.read(64)
@@ -44,7 +49,7 @@ def _is_cut_short(path):
     return os.path.getsize(path) < start + size * count
 
 
-def _load():
+def _load() -> tuple[Any, str]:
     """The loaded library, or None; and why there is none, or ''."""
     if os.environ.get('MS_COSINE_LOSS_PLAIN', '0') not in ('', '0'):
         return None, 'MS_COSINE_LOSS_PLAIN is set'
@@ -65,7 +70,7 @@ def _load():
     return library, ''
 
 
-def instruction_set():
+def instruction_set() -> str:
     """The instruction set that the kernel runs on here."""
     return _kernel.ms_cosine_loss_instruction_set().decode()
 
@@ -75,7 +80,7 @@ _OMP_NUM_THREADS = os.environ.get('OMP_NUM_THREADS', '')
 
 
 @functools.cache
-def _threads_allowed():
+def _threads_allowed() -> int:
     """The user's limits; asked for once, because MindSpore's threads are started once."""
     limits = [context.get_context('runtime_num_threads')]
     if _OMP_NUM_THREADS.isdecimal():
@@ -83,55 +88,58 @@ def _threads_allowed():
     return min((limit for limit in limits if limit > 0), default=0)
 
 
-def threads():
+def threads() -> int:
     """The threads that the kernel takes for a large call."""
     return _kernel.ms_cosine_loss_threads(_threads_allowed())
 
 
-def _shape_of_labels(x1, x2, labels, settings):
+def _shape_of_labels(x1: _Shape, x2: _Shape, labels: _Shape, settings: _Shape) -> _Shape:
     return labels
 
 
-def _scalar_shape(x1, x2, labels, settings):
+def _scalar_shape(x1: _Shape, x2: _Shape, labels: _Shape, settings: _Shape) -> _Shape:
     return ()
 
 
-def _dtype_of_logits(x1, x2, labels, settings):
+def _dtype_of_logits(x1: Any, x2: Any, labels: Any, settings: Any) -> Any:
     return x1
 
 
-def _shapes_of_gradients(x1, x2, labels, settings, upstream):
+def _shapes_of_gradients(x1: _Shape, x2: _Shape, labels: _Shape, settings: _Shape,
+                         upstream: _Shape) -> tuple[_Shape, _Shape]:
     return x1, x2
 
 
-def _dtypes_of_gradients(x1, x2, labels, settings, upstream):
+def _dtypes_of_gradients(x1: Any, x2: Any, labels: Any, settings: Any, upstream: Any) -> tuple[Any, Any]:
     return x1, x2
 
 
-def _shapes_of_second_order(x1, x2, labels, settings, upstream, direction1, direction2):
+def _shapes_of_second_order(x1: _Shape, x2: _Shape, labels: _Shape, settings: _Shape, upstream: _Shape,
+                            direction1: _Shape, direction2: _Shape) -> tuple[_Shape, _Shape, _Shape]:
     return x1, x2, upstream
 
 
-def _dtypes_of_second_order(x1, x2, labels, settings, upstream, direction1, direction2):
+def _dtypes_of_second_order(x1: Any, x2: Any, labels: Any, settings: Any, upstream: Any,
+                            direction1: Any, direction2: Any) -> tuple[Any, Any, Any]:
     return x1, x2, upstream
 
 
-def _no_gradient(labels):
+def _no_gradient(labels: Tensor) -> Tensor:
     # Cast, because before 2.8 there are no zeros of bfloat16 in PyNative on CPU.
     if labels.dtype == ms.bfloat16:
         return ops.cast(_zeros(labels.shape, ms.float32), ms.bfloat16)
     return _zeros(labels.shape, labels.dtype)
 
 
-def _takes_the_last(count):
+def _takes_the_last(count: int) -> Callable[[_Derivative], _Derivative]:
     """Lets a derivative be called with more than its `count` arguments, of which only the last is new.
 
     In PyNative MindSpore 2.7.0 adds one each time that it asks the same operator again. In a graph MindSpore reads the
     source of what is wrapped here.
     """
-    def decorate(bprop):
+    def decorate(bprop: _Derivative) -> _Derivative:
         @functools.wraps(bprop)
-        def tolerant(*arguments):
+        def tolerant(*arguments: Any) -> tuple[Tensor, ...]:
             return bprop(*arguments[:count - 1], arguments[-1])
 
         return tolerant
@@ -140,19 +148,21 @@ def _takes_the_last(count):
 
 
 @_takes_the_last(6)
-def _bprop(x1, x2, labels, settings, out, dout):
+def _bprop(x1: Tensor, x2: Tensor, labels: Tensor, settings: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor, ...]:
     dx1, dx2 = _backward(x1, x2, labels, settings, dout)
     # Nobody asks for the gradient of the settings, so whatever has their shape will do.
     return dx1, dx2, _no_gradient(labels), settings
 
 
 @_takes_the_last(7)
-def _bprop_of_backward(x1, x2, labels, settings, upstream, out, dout):
+def _bprop_of_backward(x1: Tensor, x2: Tensor, labels: Tensor, settings: Tensor, upstream: Tensor,
+                       out: tuple[Tensor, Tensor], dout: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
     dx1, dx2, dupstream = _second_order(x1, x2, labels, settings, upstream, dout[0], dout[1])
     return dx1, dx2, _no_gradient(labels), settings, dupstream
 
 
-def _operator(name, shape, dtype, bprop=None):
+def _operator(name: str, shape: Callable[..., Any], dtype: Callable[..., Any],
+              bprop: Optional[_Derivative] = None) -> Any:
     return ops.Custom(f'{LIBRARY}:ms_cosine_loss_{name}', shape, dtype, func_type='aot', bprop=bprop)
 
 
@@ -173,22 +183,23 @@ if not UNAVAILABLE:
             UNAVAILABLE = f'MindSpore refuses the kernel ({error})'
 
 
-def _bits(value):
+def _bits(value: float) -> int:
     return struct.unpack('<q', struct.pack('<d', value))[0]
 
 
 @functools.lru_cache(maxsize=256)
-def _packed(margin, eps, reduction, axis, threads_allowed):
+def _packed(margin: float, eps: float, reduction: str, axis: int, threads_allowed: int) -> Tensor:
     return Tensor(np.array([_bits(margin), _bits(eps), _REDUCTIONS.index(reduction), axis, threads_allowed], np.int64))
 
 
 @constexpr(reuse_result=False)
-def _settings(margin, eps, reduction, axis):
+def _settings(margin: float, eps: float, reduction: str, axis: int) -> Tensor:
     """The kernel's fourth input. As integers, because mixed precision would narrow real numbers."""
     return _packed(margin, eps, reduction, axis, _threads_allowed())
 
 
-def loss(logits_x1, logits_x2, labels, margin, reduction, axis, eps):
+def loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: float, reduction: str, axis: int,
+         eps: float) -> Tensor:
     """The loss; nothing is checked here."""
     settings = _settings(margin, eps, reduction, axis)
     if reduction == 'none':

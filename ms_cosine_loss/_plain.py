@@ -18,12 +18,14 @@ too. With it the gradient of an ignored row is 0 whatever the row holds, and PyN
 which it does not get through its own reductions and reshapes. The cells live at module level because a graph cannot
 create them.
 """
+from typing import Optional
+
 import mindspore as ms
-from mindspore import mint, nn, ops
+from mindspore import Tensor, mint, nn, ops
 from mindspore.ops import constexpr
 
 from ms_cosine_loss._losses import reduced_losses
-from ms_cosine_loss._rules import SIMILAR, constant, is_compiling, is_known, wide
+from ms_cosine_loss._rules import SIMILAR, constant, is_compiling, is_known, is_normal, wide
 
 # One instance each, because second derivatives in graph mode cannot pass the cache of the functional forms.
 _zeros = ops.Zeros()
@@ -39,7 +41,7 @@ _FEW_ELEMENTS = 2 ** 18
 
 
 @constexpr
-def _steps(length, runs):
+def _steps(length: int, runs: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
     """How to sum `length` elements in `runs`, the longest first: for each step the padding and the run.
 
     The sums of a step are what the next step sums. Runs that need no padding are preferred.
@@ -56,7 +58,7 @@ def _steps(length, runs):
     return tuple(steps)
 
 
-def _sum_rows(x, runs):
+def _sum_rows(x: Tensor, runs: tuple[int, ...]) -> Tensor:
     """The sum of each row of a matrix, in runs: a matrix of one column."""
     for padding, run in _steps(x.shape[1], runs):
         count = (x.shape[1] + padding) // run
@@ -69,7 +71,7 @@ def _sum_rows(x, runs):
     return x
 
 
-def _sum(x, axis):
+def _sum(x: Tensor, axis: int) -> Tensor:
     """The sum over `axis`, which keeps its place, to about one unit in the last place whatever the length.
 
     On CPU the rounding errors of a sum pile up with the length, to 1e-4 at 1e5 elements of float32, so it is done in
@@ -78,7 +80,7 @@ def _sum(x, axis):
     last = x.ndim - 1
     if x.dtype == ms.float32 and x.ndim > 2 and axis < last:
         return mint.sum(x, axis, True)
-    runs = _RUNS if x.dtype == ms.float32 else _RUNS_OF_FLOAT64
+    runs: tuple[int, ...] = _RUNS if x.dtype == ms.float32 else _RUNS_OF_FLOAT64
     if x.ndim == 2 and axis == 1:
         return _sum_rows(x, runs)
     if axis < last:
@@ -92,7 +94,7 @@ def _sum(x, axis):
 class _RowProducts(nn.Cell):
     """The three sums over `axis`: x1·x2, x1·x1 and x2·x2, in at least float32; no gradient into ignored rows."""
 
-    def construct(self, x1, x2, labels, axis):
+    def construct(self, x1: Tensor, x2: Tensor, labels: Tensor, axis: int) -> tuple[Tensor, Tensor, Tensor]:
         # Widened in here, not by the caller: mixed precision may narrow whatever enters a cell.
         x1 = ops.cast(x1, wide(x1.dtype))
         x2 = ops.cast(x2, wide(x2.dtype))
@@ -104,7 +106,8 @@ class _RowProducts(nn.Cell):
             return mint.sum(x1 * x2, 1), mint.sum(x1 * x1, 1), mint.sum(x2 * x2, 1)
         return _sum(x1 * x2, axis), _sum(x1 * x1, axis), _sum(x2 * x2, axis)
 
-    def bprop(self, x1, x2, labels, axis, out, dout):
+    def bprop(self, x1: Tensor, x2: Tensor, labels: Tensor, axis: int, out: tuple[Tensor, Tensor, Tensor],
+              dout: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor, int]:
         wide1 = ops.cast(x1, wide(x1.dtype))
         wide2 = ops.cast(x2, wide(x2.dtype))
         dproduct, dsquare1, dsquare2 = dout
@@ -124,12 +127,12 @@ class _RowProducts(nn.Cell):
 class _Expand(nn.Cell):
     """Repeats the axes of length 1 so that x has the given shape."""
 
-    def construct(self, x, shape):
+    def construct(self, x: Tensor, shape: tuple[int, ...]) -> Tensor:
         # Widened first, because there is no bfloat16 kernel for this in a graph on CPU.
         return ops.broadcast_to(ops.cast(x, wide(x.dtype)), shape)
 
-    def bprop(self, x, shape, out, dout):
-        repeated = ()
+    def bprop(self, x: Tensor, shape: tuple[int, ...], out: Tensor, dout: Tensor) -> tuple[Tensor, tuple[()]]:
+        repeated: tuple[int, ...] = ()
         for axis in range(x.ndim):
             if x.shape[axis] != shape[axis]:
                 repeated = repeated + (axis,)
@@ -140,11 +143,11 @@ _row_products = _RowProducts()
 _expand = _Expand()
 
 
-def _broadcast(x1, x2):
+def _broadcast(x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
     """Both logits in their common shape."""
     if x1.shape == x2.shape:
         return x1, x2
-    shape = ()
+    shape: tuple[int, ...] = ()
     for length1, length2 in zip(x1.shape, x2.shape):
         shape = shape + (length1 if length2 == 1 else length2,)
     if x1.shape != shape:
@@ -154,7 +157,7 @@ def _broadcast(x1, x2):
     return x1, x2
 
 
-def _row_products_of_unknown_shape(x1, x2, labels, axis):
+def _row_products_of_unknown_shape(x1: Tensor, x2: Tensor, labels: Tensor, axis: int) -> tuple[Tensor, Tensor, Tensor]:
     """The same three sums where tiling cannot be planned: ignored rows are cleared on the way in."""
     keep = ops.equal(ops.abs(labels), SIMILAR)
     x1 = ops.cast(x1, wide(x1.dtype))
@@ -165,9 +168,10 @@ def _row_products_of_unknown_shape(x1, x2, labels, axis):
     return mint.sum(x1 * x2, axis, True), mint.sum(x1 * x1, axis, True), mint.sum(x2 * x2, axis, True)
 
 
-def _divisors(square1, square2, eps):
+def _divisors(square1: Tensor, square2: Tensor, eps: float) -> tuple[Tensor, Tensor, Optional[Tensor]]:
     """Both squared norms with `eps` added, and where a row has no direction (None if `eps` settles that)."""
-    if eps > 0:
+    # What is smaller may be taken for 0.
+    if is_normal(eps, square1.dtype):
         eps = constant(eps, square1.dtype)
         return square1 + eps, square2 + eps, None
     directionless = ops.logical_or(square1 == 0, square2 == 0)
@@ -175,7 +179,7 @@ def _divisors(square1, square2, eps):
     return ops.select(directionless, ones, square1), ops.select(directionless, ones, square2), directionless
 
 
-def cosines(logits_x1, logits_x2, labels, axis, eps):
+def cosines(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, axis: int, eps: float) -> Tensor:
     """The cosine of each pair, in the arithmetic's dtype; nothing is checked here.
 
     `labels` and the result have the common shape of the logits, with length 1 along `axis`. No gradient goes into a row
@@ -198,7 +202,8 @@ def cosines(logits_x1, logits_x2, labels, axis, eps):
     return cosine
 
 
-def loss(logits_x1, logits_x2, labels, margin, reduction, axis, eps):
+def loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: float, reduction: str, axis: int,
+         eps: float) -> Tensor:
     """The loss; nothing is checked here."""
     shape = labels.shape
     # The comparison with a label has no bfloat16 kernel on CPU.

@@ -18,25 +18,31 @@ import os
 import platform
 import statistics
 import time
+from collections.abc import Iterator
+from typing import Any, Callable
 
 import mindspore as ms
 import numpy as np
+import numpy.typing as npt
 from mindspore import Tensor, nn
 
 from ms_cosine_loss._loss import CosineEmbeddingLoss
 from ms_cosine_loss._select import get_implementation_status
 
-# The example of MindSpore's and of PyTorch's documentation, and what each prints for it.
+# The example of MindSpore's documentation, with what it prints there and what PyTorch computes.
 EXAMPLE = [[0.3, 0.8], [0.4, 0.3]], [[0.4, 1.2], [-0.4, -0.9]], [1, -1]
-DOCUMENTED = {'float32': ('MindSpore', 0.0003425479), 'float64': ('PyTorch', 0.00034258311711488076)}
+KNOWN = {'float32': ('MindSpore documents', 0.0003425479), 'float64': ('PyTorch computes', 0.00034258311711488076)}
 
 ROWS, LENGTH = 1024, 512
 ROUNDS = 31
 
+# By name; what a part holds is for a person to read.
+_Part = dict[str, Any]
+
 VARIABLES = ('MS_COSINE_LOSS_PLAIN', 'MS_COSINE_LOSS_INSTRUCTION_SET', 'MS_CUSTOM_AOT_WHITE_LIST', 'DEVICE_TARGET')
 
 
-def processor():
+def processor() -> str:
     """The processor's name, as far as the system tells."""
     try:
         with open('/proc/cpuinfo', encoding='utf-8') as lines:
@@ -45,13 +51,13 @@ def processor():
         return platform.processor() or platform.machine()
 
 
-def _versions():
+def _versions() -> _Part:
     return {**{name: importlib.metadata.version(name) for name in ('ms_cosine_loss', 'mindspore', 'numpy')},
             'Python': platform.python_version(), 'system': platform.platform(),
             'processor': f'{processor()}, {os.cpu_count()} cores'}
 
 
-def _implementation():
+def _implementation() -> _Part:
     status = get_implementation_status()
     return {'device target': ms.get_context('device_target'),
             'runs': status.selected or 'nothing',
@@ -61,18 +67,18 @@ def _implementation():
             **{name: os.environ[name] for name in VARIABLES if name in os.environ}}
 
 
-def _example():
+def _example() -> _Part:
     x1, x2, labels = EXAMPLE
     results = {}
-    for dtype, (source, documented) in DOCUMENTED.items():
+    for dtype, (source, known) in KNOWN.items():
         inputs = Tensor(x1, getattr(ms, dtype)), Tensor(x2, getattr(ms, dtype)), Tensor(labels, ms.int32)
         results[dtype] = {'graph': ms.jit(CosineEmbeddingLoss())(*inputs).asnumpy().item(),
                           'PyNative': CosineEmbeddingLoss()(*inputs).asnumpy().item(),
-                          f'{source} documents': documented}
+                          source: known}
     return results
 
 
-def _nearly_parallel():
+def _nearly_parallel() -> tuple[tuple[Tensor, Tensor, Tensor], npt.NDArray[np.float64]]:
     """Pairs as training leaves them, where `1 - cos` cancels, and their exact losses."""
     rng = np.random.default_rng(0)
     x1 = rng.standard_normal((ROWS, LENGTH)).astype(np.float32)
@@ -82,7 +88,7 @@ def _nearly_parallel():
     return (Tensor(x1), Tensor(x2), Tensor(np.ones(ROWS, np.int32))), 1 - (wide1 * wide2).sum(1) / norms
 
 
-def _milliseconds(call, inputs):
+def _milliseconds(call: Callable[..., Any], inputs: tuple[Tensor, Tensor, Tensor]) -> float:
     started = time.perf_counter()
     outputs = call(*inputs)
     # Waits for the device, and on CPU copies nothing.
@@ -91,16 +97,17 @@ def _milliseconds(call, inputs):
     return 1e3 * (time.perf_counter() - started)
 
 
-def _comparison():
+def _comparison() -> _Part:
     inputs, truth = _nearly_parallel()
-    losses = {'ms_cosine_loss': CosineEmbeddingLoss, 'mindspore.nn': nn.CosineEmbeddingLoss}
-    calls, results = {}, {}
+    losses: dict[str, Any] = {'ms_cosine_loss': CosineEmbeddingLoss, 'mindspore.nn': nn.CosineEmbeddingLoss}
+    calls: dict[tuple[str, str], Callable[..., Any]] = {}
+    results: dict[str, dict[str, float]] = {}
     for name, loss in losses.items():
         calls[name, 'forward, ms'] = ms.jit(loss())
         calls[name, 'forward and backward, ms'] = ms.jit(ms.value_and_grad(loss(), (0, 1)))
         off = np.abs(loss(reduction='none')(*inputs).asnumpy().astype(np.float64) - truth) / truth
         results[name] = {'worst relative error': off.max().item()}
-    times = {key: [] for key in calls}
+    times: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
     for _ in range(ROUNDS):
         for key, call in calls.items():
             times[key].append(_milliseconds(call, inputs))
@@ -110,7 +117,7 @@ def _comparison():
     return results
 
 
-def _tried(part):
+def _tried(part: Callable[[], _Part]) -> _Part:
     # One part that fails is what the report is for: it must not cost the others.
     try:
         return part()
@@ -118,38 +125,38 @@ def _tried(part):
         return {'error': f'{type(error).__name__}: {" ".join(str(error).split())}'}
 
 
-def collect():
+def collect() -> dict[str, _Part]:
     """The report as a dict of its four parts; a part that fails holds its error instead."""
     return {'versions': _tried(_versions), 'implementation': _tried(_implementation), 'example': _tried(_example),
             'comparison': _tried(_comparison)}
 
 
-def as_json(report):
+def as_json(report: dict[str, _Part]) -> str:
     """The report for a program to read."""
     return json.dumps(report, indent=2)
 
 
-def _lines(part):
+def _lines(part: _Part) -> list[str]:
     shown = {name: value for name, value in part.items() if value not in ('', 0)}
     width = max(map(len, shown), default=0)
     return [f'  {name:<{width}}  {value}' for name, value in shown.items()]
 
 
-def _table(part, form):
+def _table(part: _Part, form: Callable[[float], str]) -> list[str]:
     columns = list(next(iter(part.values())))
     cells = [['', *columns]] + [[name, *(form(row[column]) for column in row)] for name, row in part.items()]
     widths = [max(len(row[index]) for row in cells) for index in range(len(cells[0]))]
     return ['  ' + '  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in cells]
 
 
-def _example_lines(part):
+def _example_lines(part: _Part) -> Iterator[str]:
     for dtype, row in part.items():
         yield f'  {dtype}'
         digits = 9 if dtype == 'float32' else 17
         yield from _lines({f'  {name}': f'{value:.{digits}g}' for name, value in row.items()})
 
 
-def as_text(report):
+def as_text(report: dict[str, _Part]) -> str:
     """The report for a person to read."""
     parts = (('versions', 'Versions', _lines),
              ('implementation', 'What computes the loss', _lines),

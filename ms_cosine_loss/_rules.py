@@ -12,6 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """What every implementation holds in common, so that they cannot drift apart."""
+from collections.abc import Sequence
+from typing import Any, Optional, SupportsFloat
+
 import mindspore as ms
 from mindspore import Tensor
 from mindspore.ops import PrimitiveWithInfer, constexpr
@@ -24,27 +27,33 @@ DISSIMILAR = -1
 
 
 @constexpr
-def wide(dtype):
+def wide(dtype: Any) -> Any:
     """The dtype of the arithmetic for input in `dtype`: the square of the largest float16 is far too large for it."""
     return ms.float64 if dtype == ms.float64 else ms.float32
 
 
 @constexpr
-def number(value):
+def number(value: SupportsFloat) -> float:
     """Any real number, a Fraction say, as the float that MindSpore can take."""
     return float(value)
 
 
 @constexpr
-def constant(value, dtype):
+def constant(value: float, dtype: Any) -> Any:
     """`value` for arithmetic in `dtype`: beside a float64 tensor MindSpore rounds a Python number to float32."""
     if dtype == ms.float64:
         return Tensor(value, ms.float64)
     return value
 
 
+@constexpr
+def is_normal(value: float, dtype: Any) -> bool:
+    """Whether every processor tells `value`, not negative, from 0 in `dtype`, float32 or float64."""
+    return value >= (2.0 ** -1022 if dtype == ms.float64 else 2.0 ** -126)
+
+
 @constexpr(check=False)
-def is_known(*shapes):
+def is_known(*shapes: Optional[Sequence[Optional[int]]]) -> bool:
     """Whether every length of every shape is known; while a graph with dynamic shapes is compiled it is not."""
     return all(shape is not None and all(length is not None and length >= 0 for length in shape) for shape in shapes)
 
@@ -52,14 +61,14 @@ def is_known(*shapes):
 class _IsCompiling(PrimitiveWithInfer):
     """A constant that is True in a graph, which infers it, and False in PyNative, which calls it."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__('IsCompiling')
         self.set_const_prim(True)
 
-    def __infer__(self):
+    def __infer__(self) -> dict[str, Any]:
         return {'dtype': None, 'shape': None, 'value': True}
 
-    def __call__(self):
+    def __call__(self) -> bool:
         return False
 
 

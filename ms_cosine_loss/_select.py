@@ -15,8 +15,10 @@
 import contextlib
 import dataclasses
 import functools
+from collections.abc import Iterator, Sequence
+from typing import Callable, Optional
 
-from mindspore import context
+from mindspore import Tensor, context
 from mindspore.ops import constexpr
 
 from ms_cosine_loss import _native, _plain
@@ -35,11 +37,11 @@ class Implementation:
     """
 
     name: str
-    devices: tuple
+    devices: tuple[str, ...]
     is_general: bool = True
     unavailable: str = ''
 
-    def refusal(self, device, parallel_mode='stand_alone', has_known_shapes=True):
+    def refusal(self, device: str, parallel_mode: str = 'stand_alone', has_known_shapes: bool = True) -> str:
         """Why this implementation cannot run there; empty where it can."""
         if self.unavailable:
             return self.unavailable
@@ -61,10 +63,11 @@ IMPLEMENTATIONS = (NATIVE, PLAIN)
 AUTO = 'auto'
 
 _setting = AUTO
-_last = None
+_last: Optional[str] = None
 
 
-def select(setting, device, parallel_mode='stand_alone', has_known_shapes=True, implementations=IMPLEMENTATIONS):
+def select(setting: str, device: str, parallel_mode: str = 'stand_alone', has_known_shapes: bool = True,
+           implementations: Sequence[Implementation] = IMPLEMENTATIONS) -> Implementation:
     """The implementation called `setting`, or with 'auto' the first that can run.
 
     Raises:
@@ -82,17 +85,17 @@ def select(setting, device, parallel_mode='stand_alone', has_known_shapes=True, 
 
 
 @functools.cache
-def _device():
+def _device() -> str:
     # Asked for once, because it costs as much as the checks, and cannot change once a loss has run.
     return context.get_context('device_target')
 
 
-def _surroundings():
+def _surroundings() -> tuple[str, str]:
     return _device(), context.get_auto_parallel_context('parallel_mode')
 
 
 @constexpr(reuse_result=False, check=False)
-def _selected(*shapes):
+def _selected(*shapes: Optional[Sequence[Optional[int]]]) -> str:
     global _last
     _last = select(_setting, *_surroundings(), is_known(*shapes)).name
     return _last
@@ -100,18 +103,19 @@ def _selected(*shapes):
 
 # Beside the records and not in them, because a graph can look up a function in a dict but not in an object. It compiles
 # all that the dict holds, so that native may be in it only where its operators exist.
-_LOSSES = {PLAIN.name: _plain.loss}
+_LOSSES: dict[str, Callable[..., Tensor]] = {PLAIN.name: _plain.loss}
 if not NATIVE.unavailable:
     _LOSSES[NATIVE.name] = _native.loss
 
 
-def loss(logits_x1, logits_x2, labels, margin, reduction, axis, eps):
+def loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: float, reduction: str, axis: int,
+         eps: float) -> Tensor:
     """The loss by the implementation that is selected; nothing else is checked here."""
     return _LOSSES[_selected(logits_x1.shape, logits_x2.shape, labels.shape)](
         logits_x1, logits_x2, labels, margin, reduction, axis, eps)
 
 
-def set_implementation(implementation):
+def set_implementation(implementation: str) -> None:
     r"""
     Sets which implementation computes the loss from now on, in this process.
 
@@ -146,7 +150,7 @@ def set_implementation(implementation):
     _setting = implementation
 
 
-def get_implementation():
+def get_implementation() -> str:
     """
     Returns what `set_implementation` was last given, or ``'auto'`` .
 
@@ -159,7 +163,7 @@ def get_implementation():
 
 
 @contextlib.contextmanager
-def use_implementation(implementation):
+def use_implementation(implementation: str) -> Iterator[None]:
     r"""
     Sets which implementation computes the loss inside a ``with`` block; see :func:`ms_cosine_loss.set_implementation`.
 
@@ -209,7 +213,7 @@ class ImplementationStatus:
     threads: int
 
 
-def get_implementation_status():
+def get_implementation_status() -> ImplementationStatus:
     """
     Returns which implementation computes the loss, and why.
 

@@ -137,7 +137,9 @@ def test_public_names():
     ('cosine_embedding_loss',
      "(logits_x1, logits_x2, labels, margin=0.0, reduction='mean', *, axis=1, eps=1e-12)")])
 def test_public_signature(name, signature):
-    assert str(inspect.signature(getattr(ms_cosine_loss, name))) == signature
+    found = inspect.signature(getattr(ms_cosine_loss, name))
+    untyped = [each.replace(annotation=each.empty) for each in found.parameters.values()]
+    assert str(found.replace(parameters=untyped, return_annotation=found.empty)) == signature
 
 
 @pytest.mark.parametrize(('name', 'specifier'), [
