@@ -11,39 +11,45 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Checks that the sdist and the wheel hold what they should and nothing else: check_distribution.py SDIST WHEEL."""
+"""Checks that the sdist and the wheel hold what they should and nothing else: check_distribution.py SDIST WHEEL.
+
+In the checkout that they were built from.
+"""
 import pathlib
+import subprocess
 import sys
 import tarfile
 import zipfile
 
-PACKAGE = {path.as_posix() for path in pathlib.Path('ms_cosine_loss').glob('*.py')} | {'ms_cosine_loss/py.typed'}
-KERNEL = {path.as_posix() for path in pathlib.Path('kernel').rglob('*') if path.is_file()}
+_LISTED = subprocess.run(['git', 'ls-files', '-z'], check=True, capture_output=True, text=True).stdout
+TRACKED = set(_LISTED.rstrip('\0').split('\0'))
+# What serves the repository alone.
+NOT_IN_SDIST = {name for name in TRACKED if name.startswith('.') or name.endswith('.gitignore')}
+BY_SETUPTOOLS = ('PKG-INFO', 'setup.cfg', 'ms_cosine_loss.egg-info/')
 LIBRARY = 'ms_cosine_loss/libms_cosine_loss.so'
-IN_SDIST = {'LICENSE', 'README.md', 'setup.py', 'pyproject.toml', 'examples/digit_verification.py',
-            'benchmarks/speed.py', 'benchmarks/error.py', 'benchmarks/memory_limit.cc', 'tests/conftest.py',
-            'tests/truth.py', 'tests/goldens/pytorch.json'}
+IN_WHEEL = {name for name in TRACKED if name.startswith('ms_cosine_loss/')} | {LIBRARY}
 
 
 def main(sdist, wheel):
     """Exits with what is missing or too much."""
     with tarfile.open(sdist) as archive:
-        in_sdist = {name.split('/', 1)[1] for name in archive.getnames() if '/' in name}
+        in_sdist = {each.name.split('/', 1)[1] for each in archive.getmembers() if each.isfile()}
     with zipfile.ZipFile(wheel) as archive:
-        in_wheel = {name for name in archive.namelist() if '.dist-info/' not in name}
-        licensed = any(name.endswith('LICENSE') for name in archive.namelist())
-    problems = [f'the sdist lacks {name}' for name in sorted((PACKAGE | KERNEL | IN_SDIST) - in_sdist)]
-    problems += [f'the wheel lacks {name}' for name in sorted((PACKAGE | {LIBRARY}) - in_wheel)]
-    problems += [f'the wheel should not hold {name}' for name in sorted(in_wheel - PACKAGE - {LIBRARY})]
-    if LIBRARY in in_sdist:
-        problems.append('the sdist should not hold the library')
+        names = {name for name in archive.namelist() if not name.endswith('/')}
+    in_wheel = {name for name in names if '.dist-info/' not in name}
+    too_much = {name for name in in_sdist - TRACKED if not name.startswith(BY_SETUPTOOLS)}
+    problems = [f'the sdist lacks {name}' for name in sorted(TRACKED - NOT_IN_SDIST - in_sdist)]
+    problems += [f'the sdist should not hold {name}' for name in sorted(too_much | NOT_IN_SDIST & in_sdist)]
+    problems += [f'the wheel lacks {name}' for name in sorted(IN_WHEEL - in_wheel)]
+    problems += [f'the wheel should not hold {name}' for name in sorted(in_wheel - IN_WHEEL)]
     if '-py3-none-' not in wheel or wheel.endswith('-any.whl'):
         problems.append(f'{wheel} is not tagged for the platform and any Python')
-    if not licensed:
+    if not any(name.endswith('/LICENSE') for name in names):
         problems.append('the wheel lacks the licence')
     if problems:
         sys.exit('\n'.join(problems))
-    print(f'{pathlib.Path(sdist).name} and {pathlib.Path(wheel).name} hold what they should')
+    print(f'{pathlib.Path(sdist).name} and {pathlib.Path(wheel).name} hold what they should: {len(in_sdist)} and '
+          f'{len(names)} files')
 
 
 if __name__ == '__main__':
