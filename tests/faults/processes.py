@@ -1,0 +1,74 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Processes to try a fault in, because it may bring its process down."""
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+
+import ms_cosine_loss
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+# Root reads and writes what it likes. Without these two powers it is a user like any other, and can still reach an
+# interpreter in its own home, as another user cannot.
+_WITHOUT_POWERS = ['setpriv', '--bounding-set=-dac_override,-dac_read_search'] if os.geteuid() == 0 else []
+
+
+def copied_package(folder):
+    """The folder of a copy of the installed package inside `folder`."""
+    package = pathlib.Path(folder) / 'ms_cosine_loss'
+    shutil.copytree(os.path.dirname(ms_cosine_loss.__file__), package, ignore=shutil.ignore_patterns('__pycache__'))
+    return package
+
+
+def start(command, cwd, ahead=(), **environment):
+    """A process in a group of its own; its imports are looked for in `ahead`, then in this checkout."""
+    path = os.pathsep.join(str(each) for each in (*ahead, ROOT))
+    return subprocess.Popen([str(part) for part in command], cwd=cwd, text=True, start_new_session=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            env={**os.environ, 'PYTHONPATH': path, **environment})
+
+
+def end(process, how=signal.SIGKILL):
+    """Ends a process and all that it started."""
+    os.killpg(process.pid, how)
+    return process.communicate()
+
+
+def run(arguments, cwd, patience=180, restricted=False, ahead=(), **environment):
+    """What Python printed last, or how it ended: 'hangs', or 'dies of' a signal or an error.
+
+    With `restricted`, permissions of files hold for it even where this process is root's.
+    """
+    prefix = _WITHOUT_POWERS if restricted else []
+    process = start([*prefix, sys.executable, *arguments], cwd, ahead, **environment)
+    try:
+        printed, errors = process.communicate(timeout=patience)
+    except subprocess.TimeoutExpired:
+        end(process)
+        return 'hangs'
+    if process.returncode < 0:
+        return f'dies of {signal.Signals(-process.returncode).name}'
+    if process.returncode > 0:
+        return f'dies of {(errors.strip() or printed.strip()).splitlines()[-1]}'
+    return printed.strip().splitlines()[-1]
+
+
+def first_line(error):
+    """An error in a line; MindSpore frames the titles of some of its messages in dashes."""
+    title, *rest = (line.strip('- ') for line in str(error).splitlines() if line.strip('- '))
+    return f'{type(error).__name__}: {title} {rest[0]}' if title.endswith(':') else f'{type(error).__name__}: {title}'
