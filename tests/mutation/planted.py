@@ -108,7 +108,7 @@ KERNEL = (
      'the last elements of a row get the other coefficient'),
     ('arithmetic.cc', "write(i + kWidth);", "", 'every other register of a gradient is left out'),
     ('arithmetic.cc', "std::is_same_v<T, float> ? 0.8 : 1 - Near<T>::kGap", "1", 'cancelling gradients in float32'),
-    ('arithmetic.cc', "if (fits_floats<T>(cosine, weight)) return", "return", 'coefficients beyond float32'),
+    ('arithmetic.cc', "if (fits_floats<T>(cosine, weight, problem.eps)) return", "return", 'coefficients beyond float32'),
     ('arithmetic.cc', "if (i < length) load_rest(x1 + i, x2 + i, length - i, add);", "", 'the tail of the exact sums'),
     ('arithmetic.cc', "if (i < end) load_rest(x1 + i, x2 + i, end - i, add);", "", 'the tail of the sums of halves'),
     ('arithmetic.cc', "group * problem.lanes + lane,", "group + lane,", 'labels of another pair'),
