@@ -38,6 +38,8 @@ autodoc_member_order = 'bysource'
 autodoc_typehints = 'none'
 
 html_theme = 'furo'
+html_static_path = ['_static']
+html_css_files = ['formulas.css']
 html_title = f'ms_cosine_loss {version}'
 
 
