@@ -22,10 +22,10 @@ from typing import Optional
 
 import mindspore as ms
 from mindspore import Tensor, mint, nn, ops
-from mindspore.ops import constexpr
 
 from ms_cosine_loss._losses import reduced_losses
 from ms_cosine_loss._rules import SIMILAR, constant, is_compiling, is_known, is_normal, wide
+from ms_cosine_loss._sums import sum_along
 
 # One instance each, because second derivatives in graph mode cannot pass the cache of the functional forms.
 _zeros = ops.Zeros()
@@ -33,62 +33,7 @@ _ones = ops.Ones()
 _tile = ops.Tile()
 _mul_no_nan = ops.MulNoNan()
 
-# On CPU a sum of float32 goes on in 16 lanes at once and is most exact in whole rounds of them; float64 has one lane.
-_RUNS = (32, 16)
-_RUNS_OF_FLOAT64 = (4,)
-_SHORTEST_RUN = 4
 _FEW_ELEMENTS = 2 ** 18
-
-
-@constexpr
-def _steps(length: int, runs: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """How to sum `length` elements in `runs`, the longest first: for each step the padding and the run.
-
-    The sums of a step are what the next step sums. Runs that need no padding are preferred.
-    """
-    steps = []
-    while length > _SHORTEST_RUN:
-        padding = -length % runs[-1]
-        length += padding
-        run = next(run for run in runs if length % run == 0)
-        steps.append((padding, run))
-        length //= run
-    if length > 1 or not steps:
-        steps.append((0, length))
-    return tuple(steps)
-
-
-def _sum_rows(x: Tensor, runs: tuple[int, ...]) -> Tensor:
-    """The sum of each row of a matrix, in runs: a matrix of one column."""
-    for padding, run in _steps(x.shape[1], runs):
-        count = (x.shape[1] + padding) // run
-        if padding > 0:
-            x = ops.cat((x, _zeros((x.shape[0], padding), x.dtype)), 1)
-        if count == 1:
-            x = mint.sum(x, 1, True)
-        else:
-            x = ops.reshape(mint.sum(ops.reshape(x, (-1, run)), 1), (-1, count))
-    return x
-
-
-def _sum(x: Tensor, axis: int) -> Tensor:
-    """The sum over `axis`, which keeps its place, to about one unit in the last place whatever the length.
-
-    On CPU the rounding errors of a sum pile up with the length, to 1e-4 at 1e5 elements of float32, so it is done in
-    runs. Only the sum of a float32 tensor of rank 3 or more is exact, and slow for the last axis.
-    """
-    last = x.ndim - 1
-    if x.dtype == ms.float32 and x.ndim > 2 and axis < last:
-        return mint.sum(x, axis, True)
-    runs: tuple[int, ...] = _RUNS if x.dtype == ms.float32 else _RUNS_OF_FLOAT64
-    if x.ndim == 2 and axis == 1:
-        return _sum_rows(x, runs)
-    if axis < last:
-        x = ops.swapaxes(x, axis, last)
-    sums = ops.reshape(_sum_rows(ops.reshape(x, (-1, x.shape[last])), runs), (*x.shape[:-1], 1))
-    if axis < last:
-        sums = ops.swapaxes(sums, axis, last)
-    return sums
 
 
 class _RowProducts(nn.Cell):
@@ -104,7 +49,7 @@ class _RowProducts(nn.Cell):
         if x1.dtype == ms.float32 and x1.ndim == 2 and not is_worth_runs:
             x1, x2 = ops.stack((x1,), 2 * axis), ops.stack((x2,), 2 * axis)
             return mint.sum(x1 * x2, 1), mint.sum(x1 * x1, 1), mint.sum(x2 * x2, 1)
-        return _sum(x1 * x2, axis), _sum(x1 * x1, axis), _sum(x2 * x2, axis)
+        return sum_along(x1 * x2, axis), sum_along(x1 * x1, axis), sum_along(x2 * x2, axis)
 
     def bprop(self, x1: Tensor, x2: Tensor, labels: Tensor, axis: int, out: tuple[Tensor, Tensor, Tensor],
               dout: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor, int]:
@@ -135,8 +80,10 @@ class _Expand(nn.Cell):
         repeated: tuple[int, ...] = ()
         for axis in range(x.ndim):
             if x.shape[axis] != shape[axis]:
-                repeated = repeated + (axis,)
-        return ops.cast(mint.sum(dout, repeated, True), x.dtype), ()
+                repeated = repeated + (axis + 1,)
+        # Between two axes more, because only sums of rank 3 that leave the last axis alone do not lose digits on CPU.
+        dout = mint.sum(ops.reshape(dout, (1, *shape, 1)), repeated)
+        return ops.cast(ops.reshape(dout, x.shape), x.dtype), ()
 
 
 _row_products = _RowProducts()
@@ -170,7 +117,6 @@ def _row_products_of_unknown_shape(x1: Tensor, x2: Tensor, labels: Tensor, axis:
 
 def _divisors(square1: Tensor, square2: Tensor, eps: float) -> tuple[Tensor, Tensor, Optional[Tensor]]:
     """Both squared norms with `eps` added, and where a row has no direction (None if `eps` settles that)."""
-    # What is smaller may be taken for 0.
     if is_normal(eps, square1.dtype):
         eps = constant(eps, square1.dtype)
         return square1 + eps, square2 + eps, None

@@ -48,7 +48,7 @@ def constant(value: float, dtype: Any) -> Any:
 
 @constexpr
 def is_normal(value: float, dtype: Any) -> bool:
-    """Whether every processor tells `value`, not negative, from 0 in `dtype`, float32 or float64."""
+    """Whether `value` is a normal number of `dtype`; a smaller one is taken for 0, as threads that flush it take it."""
     return value >= (2.0 ** -1022 if dtype == ms.float64 else 2.0 ** -126)
 
 

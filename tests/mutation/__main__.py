@@ -43,7 +43,7 @@ from tests.mutation.generated import Mutant, of_kernel, of_python
 
 HERE = pathlib.Path(__file__).parents[2]
 WORKERS = 2
-PACKAGE = ('_checks.py', '_loss.py', '_losses.py', '_native.py', '_plain.py', '_rules.py', '_select.py')
+PACKAGE = ('_checks.py', '_loss.py', '_losses.py', '_native.py', '_plain.py', '_rules.py', '_select.py', '_sums.py')
 KERNEL = ('arithmetic.cc', 'broadcast.cc', 'double_double.h', 'element.h', 'interface.cc', 'layout.cc', 'pairs.h',
           'problem.h', 'second_order.cc', 'thread_pool.cc', 'vectors.h')
 FIELDS = ('part', 'mutant', 'outcome', 'killer', 'seconds')
@@ -75,6 +75,7 @@ STAGES = {
                    ['-k', 'not plain', 'tests/st/test_gradient.py', 'tests/st/test_second_order.py']],
     '_plain.py': ARITHMETIC,
     '_rules.py': ARITHMETIC,
+    '_sums.py': ARITHMETIC,
     '_select.py': [['tests/ut/test_select.py'], ['tests/st/test_native.py', 'tests/st/test_report.py']],
     'second_order.cc': [['-k', 'pynative and not plain', 'tests/st/test_second_order.py'], *ON_KERNEL[1:]],
     'thread_pool.cc': [['tests/ut/test_kernel.py', 'tests/st/test_native.py::test_large_broadcasts'], *ON_KERNEL[1:]],

@@ -51,7 +51,7 @@ PACKAGE = (
      "cosine = product / (ops.sqrt(square1) * ops.sqrt(square2))", 'equal vectors cost something'),
     ('_plain.py', "cosine = product / (square2 * (ops.sqrt(square1) / ops.sqrt(square2)))",
      "cosine = product / ops.sqrt(square1 * square2)", 'the product of large squares overflows'),
-    ('_plain.py', "_RUNS = (32, 16)", "_RUNS = (1024, 16)", 'long runs of float32 lose digits'),
+    ('_sums.py', "_RUNS = (32, 16)", "_RUNS = (1024, 16)", 'long runs of float32 lose digits'),
     ('_plain.py', "directionless, product * 0, cosine)", "directionless, ops.zeros_like(product), cosine)",
      'NaN beside a zero row is lost'),
     ('_plain.py', "dx1 = _mul_no_nan(wide2, dproduct) + _mul_no_nan(wide1, dsquare1)",

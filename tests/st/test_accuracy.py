@@ -13,6 +13,7 @@
 # limitations under the License.
 """The error bound of the contract on the inputs that are hardest to sum, beside MindSpore's own loss."""
 import functools
+from fractions import Fraction
 
 import mindspore as ms
 import numpy as np
@@ -77,6 +78,36 @@ def test_long_rows():
 
     ours = CosineEmbeddingLoss(reduction='none')(Tensor(x1), Tensor(x2), labels).asnumpy()
     assert np.abs(ours).max() <= 4 * ULP[np.float32]
+
+
+# A power of two, whose mean adds no rounding; and one that leaves a rest in every run.
+@pytest.mark.parametrize('rows', [2 ** 12, 99_999])
+@pytest.mark.parametrize('dtype', [np.float32, np.float64])
+def test_large_batches(rows, dtype):
+    # Equal losses of 1 - 720/1681, whose partial sums are rounded to one side.
+    x1, x2 = (Tensor(np.tile(np.array(row, dtype), (rows, 1))) for row in ([9, 40], [40, 9]))
+    labels = Tensor(np.ones(rows), ms.int32)
+    exact = float(1 - Fraction(720, 1681))
+    # As for a loss by itself: a mean may not add to the error of what it is the mean of.
+    assert abs(CosineEmbeddingLoss()(x1, x2, labels).asnumpy() - exact) <= 4 * ULP[dtype]
+    assert abs(CosineEmbeddingLoss(reduction='sum')(x1, x2, labels).asnumpy() / rows - exact) <= 4 * ULP[dtype]
+
+
+@pytest.mark.parametrize(('shapes', 'axis'), [(((1, 3), (99_999, 3)), 1), (((3, 1), (3, 99_999)), 0),
+                                              (((1, 3, 1), (317, 3, 315)), 1)])
+def test_the_gradient_of_an_anchor_of_a_large_batch(shapes, axis):
+    rng = np.random.default_rng(3)
+    anchor, row = np.abs(rng.standard_normal((2, 3))).astype(np.float32)
+    # Equal rows give equal gradients, whose mean is any of them.
+    expected, _ = truth.gradients(anchor[None], row[None], [1])
+    along = [1] * len(shapes[0])
+    along[axis] = 3
+    x1 = Tensor(anchor.reshape(along))
+    x2 = Tensor(np.broadcast_to(row.reshape(along), shapes[1]).copy())
+    labels = Tensor(np.ones(np.delete(shapes[1], axis), np.int32))
+    gradient = ms.grad(CosineEmbeddingLoss(axis=axis), 0)(x1, x2, labels).asnumpy()
+    # The contract's bound for plain, which is the wider one.
+    assert np.linalg.norm(gradient.ravel() - expected[0]) <= 1e-6 * np.linalg.norm(expected)
 
 
 def test_second_derivative_beside_mindspore(mode):
