@@ -127,6 +127,15 @@ def measure(dtype, contestants, pairs, seed):
     return total, results
 
 
+def _rows(contestants, pairs, seed):
+    for dtype in SPACING:
+        total, results = measure(dtype, contestants, pairs, seed)
+        for name, result in results.items():
+            # A row without figures is a refusal.
+            figures = result.figures() if result else dict.fromkeys(_Worst(dtype).figures(), '')
+            yield {'dtype': dtype, 'pairs': total, 'contestant': name, **figures}
+
+
 def main():
     """Measures and prints the table."""
     parser = records.argument_parser(__doc__)
@@ -143,15 +152,7 @@ def main():
     except ImportError:
         print('torch is not installed: its column is left out')
     print(describe(*modules))
-    print('| dtype | pairs | contestant | ulp of the result | ulp at 1 | negative | not finite |\n|' + ' --- |' * 7)
-    rows = []
-    for dtype in SPACING:
-        total, results = measure(dtype, contestants, arguments.pairs, arguments.seed)
-        for name, result in results.items():
-            # A row without figures is a refusal.
-            figures = result.figures() if result else dict.fromkeys(_Worst(dtype).figures(), '')
-            rows.append({'dtype': dtype, 'pairs': total, 'contestant': name, **figures})
-            print('|', ' | '.join(str(value) for value in rows[-1].values()), '|', flush=True)
+    rows = records.printed(_rows(contestants, arguments.pairs, arguments.seed))
     if arguments.csv:
         records.save(arguments.csv, rows, modules)
 

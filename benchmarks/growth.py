@@ -18,8 +18,6 @@
 prints the milliseconds of a call, forward and forward + backward, from 1 to 65536 pairs of 512 elements and for 1024
 pairs of 8 to 16384: the median, and the least, which is the cost without the stalls of launches and threads.
 """
-import gc
-
 import mindspore as ms
 import numpy as np
 
@@ -54,13 +52,7 @@ def main():
     arguments = parser.parse_args()
     ms.set_context(mode=ms.GRAPH_MODE)
     print(describe(*others_installed()))
-    print('| rows | length | contestant | forward, ms | least | forward + backward, ms | least |\n|' + ' --- |' * 7)
-    rows = []
-    for shape in SHAPES:
-        for row in _rows(shape, arguments.rounds, arguments.seconds):
-            rows.append(row)
-            print('|', ' | '.join(str(value) for value in row.values()), '|', flush=True)
-        gc.collect()
+    rows = records.printed(row for shape in SHAPES for row in _rows(shape, arguments.rounds, arguments.seconds))
     if arguments.csv:
         records.save(arguments.csv, rows, others_installed())
 

@@ -92,12 +92,8 @@ def main():
         return
     print(describe(*others_installed()))
     inputs = 2 * ROWS * LENGTH * 4 / 2 ** 20
-    print(f'peak MiB beyond inputs and outputs; the inputs are {inputs:.0f} MiB, and so are the gradients\n')
-    print('| contestant | forward: first call | later | forward + backward: first call | later |\n|' + ' --- |' * 5)
-    rows = []
-    for row in _rows():
-        rows.append(row)
-        print('|', ' | '.join(row.values()), '|', flush=True)
+    print(f'peak MiB beyond inputs and outputs; the inputs are {inputs:.0f} MiB, and so are the gradients')
+    rows = records.printed(_rows())
     if arguments.csv:
         records.save(arguments.csv, rows, others_installed())
 

@@ -64,10 +64,7 @@ def main():
     path = records.argument_parser(__doc__).parse_args().csv
     ms.set_context(mode=ms.PYNATIVE_MODE)
     print(describe(torch))
-    found = []
-    for row in rows():
-        found.append(row)
-        print(*row.values())
+    found = records.printed(rows())
     if path:
         records.save(path, found, [torch])
 

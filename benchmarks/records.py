@@ -46,8 +46,19 @@ def _write(path, rows, replaced=None):
         writer.writerows([*kept, *rows])
 
 
+def printed(rows):
+    """A list of `rows`, dicts of the same keys, each printed when it comes."""
+    kept = []
+    for row in rows:
+        if not kept:
+            print('\n|', ' | '.join(row), '|\n|' + ' --- |' * len(row))
+        kept.append(row)
+        print('|', ' | '.join(str(value) for value in row.values()), '|', flush=True)
+    return kept
+
+
 def save(path, rows, modules=(), mode=''):
-    """Writes `rows`, dicts of the same keys, to `path`; with a `mode`, in place of the rows of that mode alone."""
+    """Writes `rows` to `path`; with a `mode`, in place of the rows of that mode alone."""
     _write(path, rows, (lambda row: row['mode'] == mode) if mode else None)
     data = f'{path.stem} {mode}'.strip()
     record = {'data': data, 'command': _command(path.stem), 'machine': describe(*modules)}

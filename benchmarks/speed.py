@@ -60,16 +60,10 @@ def main():
     parser.add_argument('--modes', nargs='+', choices=list(MODES), default=list(MODES))
     arguments = parser.parse_args()
     print(describe(*others_installed()))
-    shown = ('contestant', 'forward_median_ms', 'both_median_ms', 'loss_error', 'gradient_error')
-    print('| mode | shape | dtype | contestant | forward, ms | forward + backward, ms | error: loss | gradient |\n|'
-          + ' --- |' * 8)
     for mode in arguments.modes:
         ms.set_context(mode=MODES[mode])
-        rows = []
-        for shape, dtype in CASES[mode]:
-            for row in _rows(mode, shape, dtype, arguments.rounds, arguments.seconds):
-                rows.append(row)
-                print(f'| {mode} | {shape} | {dtype} |', ' | '.join(row[name] for name in shown), '|', flush=True)
+        rows = records.printed(row for shape, dtype in CASES[mode]
+                               for row in _rows(mode, shape, dtype, arguments.rounds, arguments.seconds))
         if arguments.csv:
             records.save(arguments.csv, rows, others_installed(), mode)
 

@@ -70,6 +70,15 @@ def _step(name, in_graph, inputs):
     return call
 
 
+def _rows(losses, steps, inputs):
+    for mode, value in MODES.items():
+        ms.set_context(mode=value)
+        times = milliseconds({name: _step(name, mode == 'graph', inputs) for name in losses}, steps)
+        for name, each in times.items():
+            figures = (f'{figure:.3g}' for figure in quartiles(each))
+            yield dict(zip(('mode', 'loss', 'lower_ms', 'median_ms', 'upper_ms'), (mode, name, *figures)))
+
+
 def main():
     """Measures, prints the table and writes it where asked."""
     parser = records.argument_parser(__doc__)
@@ -77,19 +86,11 @@ def main():
     parser.add_argument('--losses', nargs='+', choices=LOSSES, default=LOSSES)
     arguments = parser.parse_args()
     print(describe())
-    print(f'ms of a training step, {ROWS} pairs of {LENGTH}\n')
-    print('| mode | loss | lower quartile | median | upper quartile |\n|' + ' --- |' * 5)
+    print(f'a training step, {ROWS} pairs of {LENGTH}')
     rng = np.random.default_rng(0)
     inputs = (*(Tensor(rng.standard_normal((ROWS, LENGTH)), ms.float32) for _ in range(2)),
               Tensor(rng.choice([-1, 1], ROWS), ms.int32))
-    rows = []
-    for mode, value in MODES.items():
-        ms.set_context(mode=value)
-        times = milliseconds({name: _step(name, mode == 'graph', inputs) for name in arguments.losses}, arguments.steps)
-        for name, each in times.items():
-            figures = (f'{figure:.3g}' for figure in quartiles(each))
-            rows.append(dict(zip(('mode', 'loss', 'lower_ms', 'median_ms', 'upper_ms'), (mode, name, *figures))))
-            print('|', ' | '.join(rows[-1].values()), '|', flush=True)
+    rows = records.printed(_rows(arguments.losses, arguments.steps, inputs))
     if arguments.csv:
         records.save(arguments.csv, rows)
 

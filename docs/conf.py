@@ -19,6 +19,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import plots
+from sphinx.util.inspect import stringify_signature
 
 import ms_cosine_loss
 
@@ -47,9 +48,7 @@ def _signature(app, what, name, obj, options, signature, return_annotation):
     # Sphinx would show that of nn.Cell.__new__, which takes everything.
     if what != 'class':
         return None
-    found = inspect.signature(obj)
-    untyped = [each.replace(annotation=each.empty) for each in found.parameters.values()]
-    return str(found.replace(parameters=untyped, return_annotation=found.empty)), None
+    return stringify_signature(inspect.signature(obj), show_annotation=False, show_return_annotation=False), None
 
 
 def setup(app):

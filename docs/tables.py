@@ -47,7 +47,9 @@ def _measured(*data):
 def _number(text):
     """A number in as few characters as say it: three digits, or a power of ten."""
     value = float(text)
-    return f'{value:.3g}' if 1e-3 <= abs(value) < 1e4 or value == 0 else f'{value:.0e}'.replace('e-0', 'e-')
+    if 1e-3 <= abs(value) < 1e4 or value == 0:
+        return f'{value:.3g}'
+    return re.sub(r'e\+?(-?)0*', r'e\1', f'{value:.0e}')
 
 
 def _by_case(mode):

@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <new>
 #include <vector>
 
@@ -235,6 +236,14 @@ int second_order(void **params, int *ndims, int64_t **shapes, const char **dtype
   return 0;
 }
 
+// MindSpore shows what an exception says, and of a number only the number.
+class OutOfMemory : public std::exception {
+ public:
+  const char *what() const noexcept override {
+    return "For 'CosineEmbeddingLoss', there is not enough memory for what the kernel keeps of each pair.";
+  }
+};
+
 }  // namespace
 }  // namespace ms_cosine_loss
 
@@ -243,7 +252,7 @@ MS_COSINE_LOSS_EXPORT int ms_cosine_loss_forward(int nparam, void **params, int 
                                                  const char **dtypes, void *, void *) try {
   return nparam == 5 ? ms_cosine_loss::forward(params, ndims, shapes, dtypes) : 1;
 } catch (const std::bad_alloc &) {
-  return 2;
+  throw ms_cosine_loss::OutOfMemory();
 }
 
 // The same under another name for the losses of all pairs: MindSpore tells operators apart by it when it infers shapes.
@@ -257,7 +266,7 @@ MS_COSINE_LOSS_EXPORT int ms_cosine_loss_backward(int nparam, void **params, int
                                                   const char **dtypes, void *, void *) try {
   return nparam == 7 ? ms_cosine_loss::backward(params, ndims, shapes, dtypes) : 1;
 } catch (const std::bad_alloc &) {
-  return 2;
+  throw ms_cosine_loss::OutOfMemory();
 }
 
 // x1, x2, labels, settings, upstream gradient, directions of both gradients -> what their products with the gradients
@@ -266,7 +275,7 @@ MS_COSINE_LOSS_EXPORT int ms_cosine_loss_second_order(int nparam, void **params,
                                                       const char **dtypes, void *, void *) try {
   return nparam == 10 ? ms_cosine_loss::second_order(params, ndims, shapes, dtypes) : 1;
 } catch (const std::bad_alloc &) {
-  return 2;
+  throw ms_cosine_loss::OutOfMemory();
 }
 
 // Counted up whenever a call would mean something else.

@@ -65,9 +65,11 @@ def cosine_embedding_loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, 
     Raises:
         TypeError: If `logits_x1`, `logits_x2` or `labels` is not a Tensor, or its dtype is not listed above.
         TypeError: If `logits_x1` and `logits_x2` differ in dtype.
-        TypeError: If `margin` or `eps` is not a real number, `reduction` is not a str, or `axis` is not an int.
+        TypeError: If `margin` or `eps` is not a real number, `reduction` is not a str, a bool or None, or `axis` is not
+            an int.
         ValueError: If `margin` is not in [-1, 1], or `eps` is negative or not finite.
-        ValueError: If `reduction` is not one of ``'none'`` , ``'mean'`` , ``'sum'`` .
+        ValueError: If `reduction` is a str but ``'none'`` , ``'mean'`` or ``'sum'`` , or a bool or None, as PyTorch's
+            deprecated arguments are.
         ValueError: If `axis` is outside the rank, or the shapes do not fit.
 
     Supported Platforms:
@@ -120,7 +122,7 @@ class CosineEmbeddingLoss(nn.LossBase):
           gives 0.
         - The native implementation gives a finite loss for every finite input. The plain one needs squared norms inside
           the range of its arithmetic: norms up to 1.8e19 for bfloat16 and float32, up to 1.3e154 for float64, any for
-          float16; beyond it the loss means nothing. See :func:`ms_cosine_loss.set_implementation`.
+          float16; beyond it the loss is NaN, or as if the cosine were 0. See :func:`ms_cosine_loss.set_implementation`.
         - With dynamic shapes in graph mode, a length that is not known while the graph is compiled is taken to fit.
           With dynamic rank the logits must have at least two dimensions.
 
@@ -151,9 +153,11 @@ class CosineEmbeddingLoss(nn.LossBase):
     Raises:
         TypeError: If `logits_x1`, `logits_x2` or `labels` is not a Tensor, or its dtype is not listed above.
         TypeError: If `logits_x1` and `logits_x2` differ in dtype.
-        TypeError: If `margin` or `eps` is not a real number, `reduction` is not a str, or `axis` is not an int.
+        TypeError: If `margin` or `eps` is not a real number, `reduction` is not a str, a bool or None, or `axis` is not
+            an int.
         ValueError: If `margin` is not in [-1, 1], or `eps` is negative or not finite.
-        ValueError: If `reduction` is not one of ``'none'`` , ``'mean'`` , ``'sum'`` .
+        ValueError: If `reduction` is a str but ``'none'`` , ``'mean'`` or ``'sum'`` , or a bool or None, as PyTorch's
+            deprecated arguments are.
         ValueError: If `axis` is outside the rank, or the shapes do not fit.
 
     Supported Platforms:

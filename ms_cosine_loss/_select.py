@@ -15,10 +15,13 @@
 import contextlib
 import dataclasses
 import functools
+import multiprocessing
+import os
 from collections.abc import Iterator, Sequence
 from typing import Callable, Optional
 
 from mindspore import Tensor, context
+from mindspore.multiprocessing import Process
 from mindspore.ops import constexpr
 
 from ms_cosine_loss import _native, _plain
@@ -94,9 +97,25 @@ def _surroundings() -> tuple[str, str]:
     return _device(), context.get_auto_parallel_context('parallel_mode')
 
 
+_is_forked = False
+"""Whether this process was forked from one that had computed a loss."""
+
+
+def _note_fork() -> None:
+    global _is_forked
+    _is_forked = _last is not None
+
+
+os.register_at_fork(after_in_child=_note_fork)
+
+
 @constexpr(reuse_result=False, check=False)
 def _selected(*shapes: Optional[Sequence[Optional[int]]]) -> str:
     global _last
+    # MindSpore starts its threads again in processes of its own; in any other it would wait for them for ever.
+    if _is_forked and not isinstance(multiprocessing.current_process(), Process):
+        raise RuntimeError("For 'CosineEmbeddingLoss', this process was forked from one that had used it, and lacks "
+                           "MindSpore's threads. Start it with mindspore.multiprocessing.Process, or by 'spawn'.")
     _last = select(_setting, *_surroundings(), is_known(*shapes)).name
     return _last
 

@@ -19,8 +19,6 @@ import mindspore as ms
 import pytest
 from hypothesis import HealthCheck, settings
 
-from ms_cosine_loss import _select, use_implementation
-
 
 def pytest_addoption(parser):
     parser.addoption('--draws', type=int, default=50, help='how many inputs each test of tests/fuzz draws, about')
@@ -34,24 +32,24 @@ def pytest_configure(config):
     settings.load_profile('fuzz')
 
 
-@pytest.fixture
-def _pynative():
+def _in(mode):
     before = ms.get_context('mode')
-    ms.set_context(mode=ms.PYNATIVE_MODE)
+    ms.set_context(mode=mode)
     yield
     ms.set_context(mode=before)
+
+
+@pytest.fixture
+def _pynative():
+    yield from _in(ms.PYNATIVE_MODE)
 
 
 @pytest.fixture
 def _graph():
-    before = ms.get_context('mode')
-    ms.set_context(mode=ms.GRAPH_MODE)
-    yield
-    ms.set_context(mode=before)
+    yield from _in(ms.GRAPH_MODE)
 
 
-@pytest.fixture(params=[each.name for each in _select.IMPLEMENTATIONS])
-def forced(request):
+@pytest.fixture
+def forced(implementation):
     """The name of each implementation in turn, forced."""
-    with use_implementation(request.param):
-        yield request.param
+    return implementation.name
