@@ -1,4 +1,18 @@
 #!/usr/bin/env bash
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 # Fuzzes the kernel with clang's libFuzzer under the address and undefined behaviour sanitizers, from the corpus that is
 # kept beside this, the runs shared out among the instruction sets that this machine has: fuzz.sh [runs]
 # CLANG names the compiler; FUZZ_OUT is a directory for findings and for the corpus as it grows.

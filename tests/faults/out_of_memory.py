@@ -26,8 +26,8 @@ import ms_cosine_loss
 from tests.faults.answer import MODES, Pairs, value_and_gradient
 from tests.faults.processes import first_line
 
-# Each of N anchors against each of N others: the losses take 1.6 GB, the vectors little. There is room for the copy that
-# MindSpore makes of the labels, 0.4 GB, so that it is the loss that finds no memory.
+# Each of N anchors against each of N others: the losses take 1.6 GB, the vectors little. There is room for the copy
+# that MindSpore makes of the labels, 0.4 GB, so that it is the loss that finds no memory.
 MANY = 20000
 ROOM = 1 << 30
 
