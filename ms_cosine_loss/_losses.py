@@ -17,7 +17,7 @@ from typing import Any
 from mindspore import Tensor, mint, nn, ops
 
 from ms_cosine_loss._rules import DISSIMILAR, SIMILAR, constant, is_known, wide
-from ms_cosine_loss._sums import sum_along
+from ms_cosine_loss._sums import sum_of_all
 
 # One instance, because second derivatives in graph mode cannot pass the cache of the functional form.
 _zeros = ops.Zeros()
@@ -40,7 +40,7 @@ class _ReducedLosses(nn.Cell):
         losses = ops.select(losses < 0, zeros, losses)
         if divisor == 0:
             return ops.reshape(losses, shape)
-        losses = ops.reshape(sum_along(ops.reshape(losses, (-1, 1)), 0), ())
+        losses = sum_of_all(losses)
         if divisor > 1:
             losses = losses / divisor
         return losses

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """Sums that are right to about one unit in the last place whatever their length, which MindSpore's own are not."""
-from mindspore import Tensor, float32, mint, ops
+from mindspore import Tensor, float32, float64, mint, ops
 from mindspore.ops import constexpr
 
 # One instance, because second derivatives in graph mode cannot pass the cache of the functional form.
@@ -62,10 +62,8 @@ def sum_along(x: Tensor, axis: int) -> Tensor:
     runs. Only the sum of a float32 tensor of rank 3 or more is exact, and slow for the last axis.
     """
     last = x.ndim - 1
-    if x.dtype == float32 and axis < last:
-        if x.ndim > 2:
-            return mint.sum(x, axis, True)
-        return ops.reshape(mint.sum(ops.reshape(x, (1, *x.shape)), 1, True), (1, x.shape[1]))
+    if x.dtype == float32 and x.ndim > 2 and axis < last:
+        return mint.sum(x, axis, True)
     runs: tuple[int, ...] = _RUNS if x.dtype == float32 else _RUNS_OF_FLOAT64
     if x.ndim == 2 and axis == 1:
         return _sum_rows(x, runs)
@@ -75,3 +73,13 @@ def sum_along(x: Tensor, axis: int) -> Tensor:
     if axis < last:
         sums = ops.swapaxes(sums, axis, last)
     return sums
+
+
+def sum_of_all(x: Tensor) -> Tensor:
+    """The sum of all elements of a tensor of any rank, to about one unit in the last place of their mean."""
+    # By its shape the sum of float32 becomes exact. A reshape would crash a step that `jit` compiles from bytecode.
+    total = mint.sum(ops.expand_dims(ops.expand_dims(x, 0), -1))
+    if x.dtype == float64:
+        # What is left beside the mean is summed almost without an error.
+        total = total + mint.sum(x - total / x.size)
+    return total
