@@ -43,7 +43,7 @@ extern const InstructionSet avx512;
 
 namespace {
 
-// What the fifth input holds: the settings as int64, the real numbers as their bits, so that no mixed precision can
+// What the fourth input holds: the settings as int64, the real numbers as their bits, so that no mixed precision can
 // round them.
 enum Setting { kMargin, kEps, kReduction, kAxis, kThreads, kSettingsCount };
 

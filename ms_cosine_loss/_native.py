@@ -67,7 +67,16 @@ def _load() -> tuple[Any, str]:
         return None, f'{LIBRARY.name} has interface {version}, but this package needs {INTERFACE_VERSION}'
     library.ms_cosine_loss_instruction_set.restype = ctypes.c_char_p
     library.ms_cosine_loss_threads.argtypes = [ctypes.c_int64]
+    _check_instruction_set(library)
     return library, ''
+
+
+def _check_instruction_set(library: Any) -> None:
+    asked, chosen = os.environ.get('MS_COSINE_LOSS_INSTRUCTION_SET', ''), library.ms_cosine_loss_instruction_set()
+    if asked and asked != chosen.decode():
+        raise RuntimeError("For 'CosineEmbeddingLoss', the environment variable 'MS_COSINE_LOSS_INSTRUCTION_SET' must "
+                           "be 'baseline', or 'avx2' or 'avx512' where the processor has it, "
+                           f"but got {asked!r}.")
 
 
 def instruction_set() -> str:

@@ -14,6 +14,7 @@
 """The choice of the implementation by itself, among made-up ones."""
 import dataclasses
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -139,9 +140,13 @@ def test_status():
         assert ms_cosine_loss.get_implementation_status().selected == 'plain'
 
 
+def _run(code, **environment):
+    return subprocess.run([sys.executable, '-c', f'import ms_cosine_loss\n{code}'], check=False, text=True,
+                          env={**os.environ, **environment}, capture_output=True)
+
+
 def _printed(code, **environment):
-    finished = subprocess.run([sys.executable, '-c', f'import ms_cosine_loss\n{code}'], check=False, text=True,
-                              env={**os.environ, **environment}, capture_output=True)
+    finished = _run(code, **environment)
     assert finished.returncode == 0, finished.stderr
     return finished.stdout.splitlines()[-1]
 
@@ -175,11 +180,19 @@ def test_threads_follow_the_limits_of_the_user():
     assert _printed(limited) == '1'
 
 
-@pytest.mark.parametrize('instruction_set', ['baseline', 'avx2', 'avx512'])
-def test_an_instruction_set_can_be_asked_for(instruction_set):
-    chosen = _printed(STATUS.format('status.instruction_set'), MS_COSINE_LOSS_INSTRUCTION_SET=instruction_set)
-    # Elsewhere than on x86-64 there is the baseline alone, and a processor may lack the others.
-    assert chosen in (instruction_set, 'baseline')
+@pytest.mark.parametrize(('instruction_set', 'flags'), [
+    ('baseline', ()), ('avx2', ('avx2', 'fma', 'f16c')), ('avx512', ('avx512f', 'avx512bw', 'avx512dq', 'avx512vl')),
+    ('AVX2', ('no processor',))])
+def test_an_instruction_set_is_taken_or_refused(instruction_set, flags):
+    processor = pathlib.Path('/proc/cpuinfo').read_text('utf-8').split()
+    if all(flag in processor for flag in flags):
+        expected = instruction_set
+    else:
+        expected = ("RuntimeError: For 'CosineEmbeddingLoss', the environment variable "
+                    "'MS_COSINE_LOSS_INSTRUCTION_SET' must be "
+                    f"'baseline', or 'avx2' or 'avx512' where the processor has it, but got '{instruction_set}'.")
+    finished = _run(STATUS.format('status.instruction_set'), MS_COSINE_LOSS_INSTRUCTION_SET=instruction_set)
+    assert (finished.stdout or finished.stderr).splitlines()[-1] == expected
 
 
 def test_records_are_the_ones_of_the_package():
