@@ -35,18 +35,23 @@ def copied_package(folder):
     return package
 
 
+def _mind_interrupts():
+    # A shell starts what it runs in the background deaf to them.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(command, cwd, ahead=(), **environment):
     """A process in a group of its own; its imports are looked for in `ahead`, then in this checkout."""
     path = os.pathsep.join(str(each) for each in (*ahead, ROOT))
     return subprocess.Popen([str(part) for part in command], cwd=cwd, text=True, start_new_session=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            preexec_fn=_mind_interrupts, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                             env={**os.environ, 'PYTHONPATH': path, **environment})
 
 
 def end(process, how=signal.SIGKILL):
-    """Ends a process and all that it started."""
+    """Ends a process and all that it started; raises if it goes on."""
     os.killpg(process.pid, how)
-    return process.communicate()
+    return process.communicate(timeout=60)
 
 
 def run(arguments, cwd, patience=180, restricted=False, ahead=(), **environment):
