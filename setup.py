@@ -107,7 +107,7 @@ EXTENSIONS = [] if is_set('MS_COSINE_LOSS_PLAIN') else [
 setup(
     name='ms_cosine_loss',
     version=VERSION,
-    description='The cosine embedding loss for MindSpore: right for every input, in both modes, on every device',
+    description='The cosine embedding loss for MindSpore, in both modes, with a compiled kernel for CPU',
     long_description=(HERE / 'README.md').read_text('utf-8'),
     long_description_content_type='text/markdown',
     author='The ms_cosine_loss authors',

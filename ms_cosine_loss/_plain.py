@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The loss in MindSpore operators: every device, every mode, every order of derivative.
+"""The loss in MindSpore operators, for every device and both modes.
 
 The cells carry a `bprop` of their own, linear in the gradient that comes in, so that differentiating it again is right
 too. With it the gradient of an ignored row is 0 whatever the row holds, and PyNative gets right second derivatives,

@@ -36,9 +36,10 @@ def test_interrupted_compilation_of_a_graph(tmp_path, outcome):
 @pytest.mark.parametrize('way', WAYS)
 def test_fork_after_first_use(tmp_path, outcome, way, what, parent, child):
     """A fork after first use."""
-    def forked(what):
-        return run(['-m', 'tests.faults.forked', way, what, parent, child], tmp_path, PATIENCE)
-
-    said = forked(what)
+    said = run(['-m', 'tests.faults.forked', way, what, parent, child], tmp_path, PATIENCE)
     outcome(said)
-    assert said == 'right' or said.startswith("RuntimeError: For 'CosineEmbeddingLoss', ")
+    # MindSpore starts its threads again in its own processes and in no other.
+    if way == 'mindspore.multiprocessing.Process':
+        assert said == 'right'
+    else:
+        assert said.startswith("RuntimeError: For 'CosineEmbeddingLoss', this process was forked from one that had")

@@ -79,7 +79,7 @@ STAGES = {
     '_select.py': [['tests/ut/test_select.py'], ['tests/st/test_native.py', 'tests/st/test_report.py']],
     'second_order.cc': [['-k', 'pynative and not plain', 'tests/st/test_second_order.py'], *ON_KERNEL[1:]],
     'thread_pool.cc': [['tests/ut/test_kernel.py', 'tests/st/test_native.py::test_large_broadcasts'], *ON_KERNEL[1:]],
-    'broadcast.cc': [['-k', 'pynative and not plain', 'tests/st/test_gradient.py', '-k', 'broadcast or layouts'],
+    'broadcast.cc': [['-k', 'pynative and not plain and (broadcast or layouts)', 'tests/st/test_gradient.py'],
                      *ON_KERNEL[1:]],
 }
 # For what survives those, with --rest.

@@ -36,6 +36,7 @@ from tests.st.evaluation import (
     tolerance,
     ulp,
     value,
+    value_and_gradients,
 )
 
 pytestmark = pytest.mark.usefixtures('_native_forced')
@@ -217,21 +218,14 @@ def test_large_broadcasts(shape1, shape2, axis):
     x1, x2 = normal(15, shape1, ms.float32), normal(16, shape2, ms.float32)
     labels_shape = tuple(np.delete(np.broadcast_shapes(shape1, shape2), axis))
     labels = signs(17, labels_shape)
-    wide1, wide2 = (np.moveaxis(x, axis, -1) for x in np.broadcast_arrays(x1, x2))
-    squares = np.sqrt((wide1 ** 2).sum(-1) + 1e-12), np.sqrt((wide2 ** 2).sum(-1) + 1e-12)
-    cosine = (wide1 * wide2).sum(-1) / squares[0] / squares[1]
-    expected = np.where(labels == 1, 1 - cosine, np.maximum(0, cosine - 0.02))
-    found = value(x1, x2, labels, reduction='none', axis=axis, margin=0.02)
-    # NumPy's float64 against the kernel's: 2 ulp of the result, and float64's own rounding of the reference.
-    assert_within(found, expected, tolerance(expected, ms.float32) + 1e-15)
-    weight = (np.where(labels == 1, -1.0, cosine > 0.02) / labels.size)[..., None]
-    unit1, unit2 = wide1 / squares[0][..., None], wide2 / squares[1][..., None]
-    truly = (weight / squares[0][..., None] * (unit2 - cosine[..., None] * unit1),
-             weight / squares[1][..., None] * (unit1 - cosine[..., None] * unit2))
-    for gradient, each, shape in zip(gradients(x1, x2, labels, axis=axis, margin=0.02), truly, (shape1, shape2)):
-        summed = np.moveaxis(each, -1, axis)
-        summed = summed.sum(tuple(i for i, n in enumerate(shape) if n != summed.shape[i]), keepdims=True)
-        assert_rows_within(gradient, summed, 4 * UNIT[ms.float32], axis=axis)
+    settings = {'reduction': 'sum', 'axis': axis, 'margin': 0.02}
+    # The same pairs written out, in float64: what it makes of them is held against the truth elsewhere.
+    whole = value_and_gradients(*np.broadcast_arrays(x1, x2), labels, ms.float64, **settings)
+    total, *found = value_and_gradients(x1, x2, labels, **settings)
+    assert_within(total, whole[0], tolerance(whole[0], ms.float32))
+    for gradient, each in zip(found, whole[1:]):
+        repeated = tuple(i for i, length in enumerate(gradient.shape) if length != each.shape[i])
+        assert_rows_within(gradient, each.sum(repeated, keepdims=True), 4 * UNIT[ms.float32], axis=axis)
 
 
 def test_batches_of_many_sizes_one_after_the_other():
@@ -298,7 +292,8 @@ def test_export_and_load(mode, tmp_path):
         plain = str(tmp_path / 'plain.mindir')
         ms.export(CosineEmbeddingLoss(margin=0.1), *inputs, file_name=plain, file_format='MINDIR')
     assert b'libms_cosine_loss.so' not in (tmp_path / 'plain.mindir').read_bytes()
-    assert abs(float(nn.GraphCell(ms.load(plain))(*inputs)) - expected) < 1e-6
+    # Plain may be off by 4 units at 1, native by a fraction of one.
+    assert abs(float(nn.GraphCell(ms.load(plain))(*inputs)) - expected) < 5 * UNIT[ms.float32]
 
 
 def test_gradient_through_vmap():
@@ -313,22 +308,6 @@ def test_gradient_through_vmap():
     found = ms.grad(total, (0, 1))(*inputs)
     for each, truly in zip(found, expected):
         assert_rows_within(array(each).reshape(12, 5), truly, 1e-14)
-
-
-def test_third_derivatives_are_refused():
-    x2, labels = tensor(normal(2, (3, 4)), ms.float64), tensor([1, -1, 1], ms.int32)
-    derivative = CosineEmbeddingLoss(margin=-1.0)
-    for _ in range(2):
-        derivative = _sum_of_squares(ms.grad(derivative))
-    with pytest.raises(RuntimeError, match='bprop not defined'):
-        ms.grad(derivative)(tensor(normal(1, (3, 4)), ms.float64), x2, labels)
-
-
-def _sum_of_squares(function):
-    def total(x1, x2, labels):
-        return (function(x1, x2, labels) ** 2).sum()
-
-    return total
 
 
 @pytest.mark.parametrize('dtype', HALVES, ids=str)

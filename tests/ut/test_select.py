@@ -195,6 +195,30 @@ def test_an_instruction_set_is_taken_or_refused(instruction_set, flags):
     assert (finished.stdout or finished.stderr).splitlines()[-1] == expected
 
 
+FORKED = """
+import os
+from mindspore import Tensor
+x = Tensor([3.0, 4.0]), Tensor([4.0, 3.0]), Tensor(1)
+if {has_computed}:
+    print(ms_cosine_loss.cosine_embedding_loss(*x))
+child = os.fork()
+if child == 0:
+    try:
+        print(ms_cosine_loss.cosine_embedding_loss(*x), flush=True)
+    except RuntimeError as error:
+        print(error, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+
+
+def test_a_process_forked_from_one_that_has_computed_is_refused():
+    # It would wait for threads that are not there.
+    assert _printed(FORKED.format(has_computed=True)).startswith(
+        "For 'CosineEmbeddingLoss', this process was forked from one that had used it")
+    assert abs(float(_printed(FORKED.format(has_computed=False))) - 0.04) < 1e-6
+
+
 def test_records_are_the_ones_of_the_package():
     assert (NATIVE.name, PLAIN.name) == ('native', 'plain')
     assert NATIVE.refusal('GPU') == 'it runs on CPU, not on GPU'
