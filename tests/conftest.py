@@ -24,6 +24,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    config.addinivalue_line('markers', 'on_cpu: asserts what is known of CPU only')
     device = config.getoption('--device')
     if device != 'CPU':
         # Once for the process, and before anything runs on another.
@@ -33,15 +34,17 @@ def pytest_configure(config):
             raise pytest.UsageError(f'--device={device}: {str(error).splitlines()[0]}') from None
 
 
-def _needs(item):
-    """The implementations that a test asks for by name."""
-    asked = {item.callspec.params.get('implementation')} if hasattr(item, 'callspec') else set()
-    return asked & set(_select.IMPLEMENTATIONS) | ({_select.NATIVE} if '_native_forced' in item.fixturenames else set())
+def _devices(item):
+    """The devices that a test can run on: those of the implementation that it asks for by name."""
+    asked = item.callspec.params.get('implementation') if hasattr(item, 'callspec') else None
+    if '_native_forced' in item.fixturenames or item.get_closest_marker('on_cpu'):
+        return _select.NATIVE.devices
+    return (asked if asked in _select.IMPLEMENTATIONS else _select.PLAIN).devices
 
 
 def pytest_collection_modifyitems(config, items):
     device = config.getoption('--device')
-    elsewhere = [item for item in items if any(device not in each.devices for each in _needs(item))]
+    elsewhere = [item for item in items if device not in _devices(item)]
     if elsewhere:
         config.hook.pytest_deselected(items=elsewhere)
         items[:] = [item for item in items if item not in elsewhere]

@@ -69,6 +69,7 @@ def test_error_within_4_ulp_along_every_axis(shape, axis, dtype):
     assert error.max() <= 4 * ULP[dtype]
 
 
+@pytest.mark.on_cpu
 def test_long_rows():
     x1, x2 = _constant_rows(np.random.default_rng(1), 4, 100_000, np.float32)
     labels = Tensor(np.ones(4), ms.int32)
@@ -110,6 +111,7 @@ def test_the_gradient_of_an_anchor_of_a_large_batch(shapes, axis):
     assert np.linalg.norm(gradient.ravel() - expected[0]) <= 1e-6 * np.linalg.norm(expected)
 
 
+@pytest.mark.on_cpu
 def test_second_derivative_beside_mindspore(mode):
     rng = np.random.default_rng(2)
     x1, x2, direction = rng.standard_normal((3, 4, 3))

@@ -37,7 +37,7 @@ from tests.st.evaluation import (
     value,
 )
 
-pytestmark = pytest.mark.usefixtures('mode', 'implementation')
+pytestmark = [pytest.mark.usefixtures('mode', 'implementation'), pytest.mark.on_cpu]
 
 
 def _theirs(x1, x2, labels, dtype=ms.float32, **settings):

@@ -129,6 +129,7 @@ def test_unknown_names_are_refused(name):
     assert ms_cosine_loss.get_implementation() == 'auto'
 
 
+@pytest.mark.on_cpu
 def test_status():
     status = ms_cosine_loss.get_implementation_status()
     assert status.setting == 'auto'
@@ -174,12 +175,14 @@ def test_a_path_that_mindspore_does_not_allow_is_named(tmp_path):
     assert str(tmp_path) in printed
 
 
+@pytest.mark.on_cpu
 def test_threads_follow_the_limits_of_the_user():
     assert _printed(STATUS.format('status.threads'), OMP_NUM_THREADS='1') == '1'
     limited = "import mindspore\nmindspore.set_context(runtime_num_threads=1)\n" + STATUS.format('status.threads')
     assert _printed(limited) == '1'
 
 
+@pytest.mark.on_cpu
 @pytest.mark.parametrize(('instruction_set', 'flags'), [
     ('baseline', ()), ('avx2', ('avx2', 'fma', 'f16c')), ('avx512', ('avx512f', 'avx512bw', 'avx512dq', 'avx512vl')),
     ('AVX2', ('no processor',))])
