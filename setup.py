@@ -64,7 +64,7 @@ class BuildKernel(build_ext):
         for stale in (failure, in_source):
             stale.unlink(missing_ok=True)
         try:
-            if sys.platform == 'win32':
+            if sys.platform != 'linux':
                 raise OSError('MindSpore runs compiled operators on Linux only')
             self._compile(target)
         except Exception as error:

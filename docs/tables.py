@@ -19,6 +19,7 @@ With --check it writes nothing, and fails if a table is not what its data say.
 """
 import argparse
 import csv
+import math
 import pathlib
 import re
 import sys
@@ -154,7 +155,25 @@ def ways_in():
                       *(f'{number}. {reason}' for reason, number in reasons.items())])
 
 
-TABLES = {make.__name__: make for make in (speed, speed_in_full, error, memory, training, versions, ways_in)}
+def _cases(cases):
+    """The cases of a fault, told by what they combine where they are all its combinations."""
+    columns = [list(dict.fromkeys(column)) for column in zip(*(case.split('-') for case in cases))]
+    if math.prod(map(len, columns)) != len(cases):
+        return ', '.join(cases)
+    return '; '.join(' or '.join(column) for column in columns)
+
+
+def faults():
+    """What came of each fault; one row for the cases of a fault that ended alike."""
+    ends = {}
+    for row in _read('faults.csv'):
+        fault, case = re.fullmatch(r'(.*?)(?: \(([^()]*)\))?', row['fault']).groups()
+        ends.setdefault((fault, row['outcome']), []).append(case or '')
+    return _table(['fault', 'case', 'what happened'],
+                  [[fault, _cases(cases), outcome] for (fault, outcome), cases in ends.items()])
+
+
+TABLES = {make.__name__: make for make in (speed, speed_in_full, error, memory, training, versions, ways_in, faults)}
 PAGES = (*DOCS.parent.glob('README*.md'), *DOCS.glob('*.md'))
 
 

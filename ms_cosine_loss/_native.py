@@ -38,15 +38,24 @@ _Derivative = Callable[..., tuple[Tensor, ...]]
 _zeros = ops.Zeros()
 
 
-def _is_cut_short(path: pathlib.Path) -> bool:
-    """Whether an ELF file ends before its table of sections, which comes last; loading it would end the process."""
+def _unfitness(path: pathlib.Path) -> str:
+    """Why a file cannot be a library for this process; '' if it may be one.
+
+    The loader says of another processor's library that there is no such file, and one that ends before its table of
+    sections, which comes last, would end the process.
+    """
     with open(path, 'rb') as file:
         header = file.read(64)
     if len(header) < 64:
-        return True
+        return 'is cut short'
+    if header[:4] != b'\x7fELF':
+        return 'is no library'
+    with open('/proc/self/exe', 'rb') as file:
+        if file.read(20)[18:] != header[18:20]:
+            return 'is for another processor'
     start, = struct.unpack_from('<Q', header, 40)
     size, count = struct.unpack_from('<HH', header, 58)
-    return os.path.getsize(path) < start + size * count
+    return 'is cut short' if os.path.getsize(path) < start + size * count else ''
 
 
 def _load() -> tuple[Any, str]:
@@ -57,8 +66,9 @@ def _load() -> tuple[Any, str]:
         failure = BUILD_FAILURE.read_text('utf-8').strip() if BUILD_FAILURE.exists() else 'no reason is on record'
         return None, f'the kernel was not built when the package was installed ({failure})'
     try:
-        if _is_cut_short(LIBRARY):
-            return None, f'the kernel cannot be loaded ({LIBRARY.name} is cut short)'
+        unfitness = _unfitness(LIBRARY)
+        if unfitness:
+            return None, f'the kernel cannot be loaded ({LIBRARY.name} {unfitness})'
         library = ctypes.CDLL(str(LIBRARY))
         version = library.ms_cosine_loss_interface_version()
     except (OSError, AttributeError) as error:

@@ -19,10 +19,13 @@ takes about an hour on two cores; ``python -m pytest tests/faults`` threads and 
 """
 import argparse
 import csv
+import os
 import pathlib
 import sys
 
 import pytest
+
+from tests.faults.processes import ROOT
 
 
 class _Table:
@@ -43,7 +46,8 @@ class _Table:
             outcome = dict(report.user_properties).get('outcome', '')
             if not report.passed:
                 outcome = f'FAILED: {report.longreprtext.splitlines()[-1]}'
-            row = {'fault': self._faults[report.nodeid], 'outcome': outcome}
+            # Where the checkout lies is nobody's business.
+            row = {'fault': self._faults[report.nodeid], 'outcome': outcome.replace(f'{ROOT}{os.sep}', '')}
             self.rows.append(row)
             print('\n|', ' | '.join(row.values()), '|', flush=True)
 

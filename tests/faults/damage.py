@@ -57,8 +57,8 @@ def _folder(library):
     library.mkdir()
 
 
-_CUT_SHORT = f'the kernel cannot be loaded ({_native.LIBRARY.name} is cut short)'
 _UNFIT = 'the kernel cannot be loaded ('
+_CUT_SHORT = f'{_UNFIT}{_native.LIBRARY.name} is cut short)'
 
 # What is done to the library, and how the reason begins that the package gives for not using it.
 DAMAGES = {
@@ -68,7 +68,7 @@ DAMAGES = {
     'truncated': (_truncated, _CUT_SHORT),
     'half of it': (_half, _CUT_SHORT),
     'empty': (_empty, _CUT_SHORT),
-    'a text': (_text, _UNFIT),
+    'a text': (_text, f'{_UNFIT}{_native.LIBRARY.name} is no library)'),
     'a folder': (_folder, _UNFIT),
-    'for another processor': (_other_processor, _UNFIT),
+    'for another processor': (_other_processor, f'{_UNFIT}{_native.LIBRARY.name} is for another processor)'),
 }
