@@ -37,7 +37,7 @@ def _steps(length: int, runs: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
         run = next(run for run in runs if length % run == 0)
         steps.append((padding, run))
         length //= run
-    if length > 1 or not steps:
+    if length > 1:
         steps.append((0, length))
     return tuple(steps)
 
