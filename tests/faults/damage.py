@@ -37,6 +37,10 @@ def _half(library):
     library.write_bytes(content[:len(content) // 2])
 
 
+def _last_byte(library):
+    library.write_bytes(library.read_bytes()[:-1])
+
+
 def _empty(library):
     library.write_bytes(b'')
 
@@ -67,6 +71,7 @@ DAMAGES = {
     'unreadable': (_unreadable, _UNFIT),
     'truncated': (_truncated, _CUT_SHORT),
     'half of it': (_half, _CUT_SHORT),
+    'all but its last byte': (_last_byte, _CUT_SHORT),
     'empty': (_empty, _CUT_SHORT),
     'a text': (_text, f'{_UNFIT}{_native.LIBRARY.name} is no library)'),
     'a folder': (_folder, _UNFIT),

@@ -22,7 +22,7 @@ _ANSWER = ['-m', 'tests.faults.answer']
 
 
 # tests/faults has more of them, and the same for a folder that is closed.
-@pytest.mark.parametrize('damage', ['missing', 'truncated', 'empty', 'for another processor'])
+@pytest.mark.parametrize('damage', ['missing', 'truncated', 'all but its last byte', 'empty', 'for another processor'])
 def test_without_a_library_that_loads(tmp_path, damage):
     inflict, reason = DAMAGES[damage]
     inflict(copied_package(tmp_path) / _native.LIBRARY.name)
