@@ -85,9 +85,10 @@ STAGES = {
 }
 # For what survives those, with --rest.
 REST = [[str(path.relative_to(HERE))] for path in sorted(HERE.glob('tests/[us]t/test_*.py'))] + [['ms_cosine_loss']]
-# The driver, as the sanitizers' script calls it, for each instruction set.
-DRIVER = 'kernel/test/driver.cc'
-CASES = '200'
+# What the sanitizers' script calls for each instruction set: the driver, and the fuzzer's corpus, which is judged on an
+# interface that shares even small work.
+DRIVER, CASES = 'kernel/test/driver.cc', '200'
+REPLAY, CORPUS = 'kernel/test/fuzz.cc', 'kernel/test/corpus'
 
 
 def stages_of(file):
@@ -128,17 +129,24 @@ class Kernel:
         self.flags = ['-O1' if flag == '-O3' else flag for flag in self.setup['FLAGS']]
         self.sets = list(reversed(self.setup['INSTRUCTION_SETS']))
         self.sources = {pathlib.Path(source).stem: source for source in self.setup['KERNEL']}
-        self.sources.update(dict.fromkeys(self.sets, self.setup['ARITHMETIC']), driver=DRIVER)
+        self.sources.update(dict.fromkeys(self.sets, self.setup['ARITHMETIC']), driver=DRIVER, replay=REPLAY)
         self.objects = {name: self.compile(HERE, name, folder) for name in self.sources}
+        self.small_interface = self.compile_small_interface(HERE, folder)
 
     def compile(self, checkout, name, folder):
         """The path of an object; None if the compiler refuses it."""
         target = folder / f'{name}.o'
         # Without paths in it, so that equal code makes equal objects.
-        command = ['g++', *self.flags, f'-DMS_COSINE_LOSS_INSTRUCTION_SET={name}',
+        command = ['g++', *self.flags, f'-DMS_COSINE_LOSS_INSTRUCTION_SET={name}', '-DFUZZ_REPLAY',
                    *self.setup['INSTRUCTION_SETS'].get(name, []), '-c', self.sources[name], '-o', str(target)]
         finished = subprocess.run(command, check=False, cwd=checkout, capture_output=True)
         return target if finished.returncode == 0 else None
+
+    def compile_small_interface(self, checkout, folder):
+        """The object that stands for the interface in the replay of the corpus."""
+        subprocess.run(['bash', '-c', 'source test/build.sh && build_small_interface "$0" g++ -O1', str(folder)],
+                       check=True, cwd=checkout / 'kernel')
+        return folder / 'interface_of_test.o'
 
     def includes(self, source, header):
         """Whether a source includes a header, by whatever way."""
@@ -165,15 +173,16 @@ class Kernel:
         return changed
 
     def link(self, checkout, changed, folder):
-        """Puts the library into the checkout, and returns the driver."""
+        """Puts the library into the checkout, and returns the driver and the replay."""
         objects = {**self.objects, **changed}
-        everything = [str(path) for name, path in objects.items() if name != 'driver']
+        driver, replay = objects.pop('driver'), objects.pop('replay')
+        small = self.compile_small_interface(checkout, folder) if 'interface' in changed else self.small_interface
         library = checkout / 'ms_cosine_loss' / self.setup['LIBRARY']
-        subprocess.run(['g++', '-shared', *everything, '-o', str(library), *self.setup['LINK_FLAGS']], check=True)
-        driver = folder / 'driver'
-        subprocess.run(['g++', *everything, str(objects['driver']), '-o', str(driver), *self.setup['LINK_FLAGS']],
-                       check=True)
-        return driver
+        programs = folder / 'replay', folder / 'driver'
+        for target, parts in ((library, ['-shared', *objects.values()]), (programs[1], [driver, *objects.values()]),
+                              (programs[0], [replay, *{**objects, 'interface': small}.values()])):
+            subprocess.run(['g++', *map(str, parts), '-o', str(target), *self.setup['LINK_FLAGS']], check=True)
+        return programs
 
 
 class Worker:
@@ -206,22 +215,21 @@ class Worker:
         command = [sys.executable, '-m', 'pytest', '-x', '-q', '-p', 'no:cacheprovider', *arguments]
         return self.run(command, self.limits.get(' '.join(arguments), 900))
 
-    def drive(self, driver, instruction_set):
-        """The same of the driver."""
-        passed, failed = self.run([str(driver), CASES], 120, MS_COSINE_LOSS_INSTRUCTION_SET=instruction_set)
-        return passed, f'driver, {instruction_set}: {failed}'
+    def judge(self, program, instruction_set):
+        """The same of the driver or the replay."""
+        arguments = [CASES] if program.name == 'driver' else sorted(map(str, (HERE / CORPUS).iterdir()))
+        passed, failed = self.run([str(program), *arguments], 120, MS_COSINE_LOSS_INSTRUCTION_SET=instruction_set)
+        return passed, f'{program.name}, {instruction_set}: {failed}'
 
     def killer(self, stages, changed):
         """What fails in the checkout as it is now; None if nothing does."""
         checks = [functools.partial(self.stage, arguments) for arguments in stages]
         if changed is not None:
-            driver = self.kernel.link(self.checkout, changed, self.folder)
+            programs = self.kernel.link(self.checkout, changed, self.folder)
             sets = [each for each in self.kernel.sets if each in changed] or self.kernel.sets[:1]
-            # After the first tests, because most of the others take longer.
-            checks[1:1] = [functools.partial(self.drive, driver, each) for each in sets]
-            # Python's tests run on the best instruction set alone, the driver on all.
-            if not set(changed) - set(self.kernel.sets[1:]):
-                checks = checks[1:1 + len(sets)]
+            judges = [functools.partial(self.judge, program, each) for program in programs for each in sets]
+            # After the first tests, because most of the others take longer. They run on the best instruction set alone.
+            checks = [*checks[:1], *judges, *checks[1:]] if set(changed) - set(self.kernel.sets[1:]) else judges
         for check in checks:
             passed, failed = check()
             if not passed:
@@ -307,9 +315,10 @@ def _run(part, mutants, is_rest, results, stop):
         limits = {}
         workers = [Worker(folder, kernel, limits) for folder in folders[:-1]]
         if kernel:
-            driver = kernel.link(workers[0].checkout, {}, workers[0].folder)
+            programs = kernel.link(workers[0].checkout, {}, workers[0].folder)
             # What the sanitizers' script runs, this machine can run.
-            kernel.sets = [each for each in kernel.sets if workers[0].drive(driver, each)[0]]
+            kernel.sets = [each for each in kernel.sets
+                           if all(workers[0].judge(program, each)[0] for program in programs)]
         if not _check_the_unchanged(part, sum(stages.values(), []), workers[0], results, stop):
             return
         waiting = collections.deque(todo)
@@ -337,10 +346,10 @@ def _report(part, mutants, results):
     rows = [results.done[part, mutant.name()] for mutant in mutants if (part, mutant.name()) in results.done]
     counts = {outcome: sum(row['outcome'] == outcome for row in rows)
               for outcome in ('killed', 'survived', 'survived all', 'equivalent', 'same code', 'does not compile')}
-    by_driver = sum(row['killer'].startswith('driver') for row in rows)
+    by_kernel = sum(row['killer'].startswith(('driver', 'replay')) for row in rows)
     told = counts['killed'] + counts['survived'] + counts['survived all']
     print(f"\n{part}: {', '.join(f'{count} {outcome}' for outcome, count in counts.items())}"
-          f'{f", {by_driver} by the driver alone" if by_driver else ""}; {len(mutants) - len(rows)} not run yet')
+          f'{f", {by_kernel} by the kernel alone" if by_kernel else ""}; {len(mutants) - len(rows)} not run yet')
     print(f"{part}: {counts['killed']} of {told} killed, {100 * counts['killed'] / max(1, told):.1f} %")
     for row in rows:
         if row['outcome'].startswith('survived'):
