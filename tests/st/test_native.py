@@ -311,6 +311,40 @@ def test_gradient_through_vmap():
 
 
 @pytest.mark.parametrize('dtype', HALVES, ids=str)
+@pytest.mark.parametrize('reduction', ['none', 'mean'])
+def test_a_loss_is_rounded_to_half_once_and_ties_to_even(dtype, reduction):
+    # The cosine of a row of zeros is 0, so that the loss is any number that the margin is.
+    spacing = UNIT[dtype] / 2
+    for steps, beyond, nearest in ((0, 0.0, 0), (1, 0.0, 2), (0, 2.0 ** -40, 1), (1, -2.0 ** -40, 1)):
+        loss = 0.5 + (steps + 0.5) * spacing + beyond
+        found = value(np.zeros((1, 3)), np.ones((1, 3)), np.array([-1]), dtype, margin=-loss, reduction=reduction)
+        assert float(found.item()) == 0.5 + nearest * spacing
+
+
+def test_the_gradient_of_an_anchor_is_summed_beyond_float64():
+    # Equal gradients, whose sum is rounded to one side each time: 1e5 roundings would be 1e-12 and more.
+    anchor, row = np.abs(normal(21, (1, 3))), np.abs(normal(22, (1, 3)))
+    found = gradients(anchor, np.repeat(row, 99_999, 0), np.ones(99_999), ms.float64)[0]
+    assert_rows_within(found, pair_gradients(anchor, row, np.array([1]))[0], 8 * UNIT[ms.float64])
+
+
+@pytest.mark.parametrize('dtype', HALVES, ids=str)
+def test_nearly_parallel_halves(dtype):
+    # Of constant rows float32 rounds all partial sums to one side: too much for 1 - cos from 2**-11 down to 2**-17, and
+    # for the gradient of a dissimilar pair, whose two terms cancel as well.
+    x1 = np.full((8, 1024), 1.0 + 45 / 64)
+    x2 = rounded(x1 * (1 + np.repeat(2.0 ** -np.arange(4, 8), 2)[:, None] * (np.arange(1024) % 2)), dtype)
+    labels, upstream = np.array([1, -1] * 4), 1024.0
+    losses, *found = value_and_gradients(x1, x2, labels, dtype, np.full(8, upstream), reduction='none')
+    expected = pair_losses(x1, x2, labels)
+    assert_within(losses, expected, tolerance(expected, dtype))
+    # In float64, which is held against the truth elsewhere: differences of 50 digits take minutes here.
+    for gradient, truly in zip(found, gradients(x1, x2, labels, ms.float64, np.full(8, upstream), reduction='none')):
+        # Each element is rounded to half; where that is left aside, the length is right to a tenth of it.
+        assert_rows_within(gradient, truly, 0.6 * UNIT[dtype])
+
+
+@pytest.mark.parametrize('dtype', HALVES, ids=str)
 def test_the_gradient_of_halves_is_rounded_to_nearest_in_whole_rows_and_their_rest(dtype):
     # Lengths around the registers, where whole ones end.
     for length in (1, 15, 31, 32, 33, 63, 64, 65, 127, 129):
