@@ -23,6 +23,7 @@ import math
 import pathlib
 import re
 import sys
+import textwrap
 
 DOCS = pathlib.Path(__file__).resolve().parent
 DATA = DOCS / 'data'
@@ -170,7 +171,8 @@ def faults():
         fault, case = re.fullmatch(r'(.*?)(?: \(([^()]*)\))?', row['fault']).groups()
         ends.setdefault((fault, row['outcome']), []).append(case or '')
     return _table(['fault', 'case', 'what happened'],
-                  [[fault, _cases(cases), outcome] for (fault, outcome), cases in ends.items()])
+                  [[fault, _cases(cases), textwrap.shorten(outcome, 420, placeholder=' …')]
+                   for (fault, outcome), cases in ends.items()])
 
 
 TABLES = {make.__name__: make for make in (speed, speed_in_full, error, memory, training, versions, ways_in, faults)}

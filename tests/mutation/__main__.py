@@ -143,11 +143,10 @@ class Kernel:
         return target if finished.returncode == 0 else None
 
     def compile_small_interface(self, checkout, folder):
-        """The object that stands for the interface in the replay of the corpus."""
+        """The object that stands for the interface in the replay; None where a fault is in what it replaces."""
         finished = subprocess.run(['bash', '-c', 'source test/build.sh && build_small_interface "$0" g++ -O1',
                                    str(folder)], check=False, cwd=checkout / 'kernel')
-        # A fault in one of the two lines that it replaces has no place in it.
-        return self.small_interface if finished.returncode else folder / 'interface_of_test.o'
+        return None if finished.returncode else folder / 'interface_of_test.o'
 
     def includes(self, source, header):
         """Whether a source includes a header, by whatever way."""
@@ -177,11 +176,12 @@ class Kernel:
         """Puts the library into the checkout, and returns the driver and the replay."""
         objects = {**self.objects, **changed}
         driver, replay = objects.pop('driver'), objects.pop('replay')
-        small = self.compile_small_interface(checkout, folder) if 'interface' in changed else self.small_interface
+        small = self.compile_small_interface(checkout, folder) if 'interface' in changed else None
+        replayed = {**objects, 'interface': small or self.small_interface}
         library = checkout / 'ms_cosine_loss' / self.setup['LIBRARY']
         programs = folder / 'replay', folder / 'driver'
         for target, parts in ((library, ['-shared', *objects.values()]), (programs[1], [driver, *objects.values()]),
-                              (programs[0], [replay, *{**objects, 'interface': small}.values()])):
+                              (programs[0], [replay, *replayed.values()])):
             subprocess.run(['g++', *map(str, parts), '-o', str(target), *self.setup['LINK_FLAGS']], check=True)
         return programs
 
@@ -350,7 +350,7 @@ def _report(part, mutants, results):
     by_kernel = sum(row['killer'].startswith(('driver', 'replay')) for row in rows)
     told = counts['killed'] + counts['survived'] + counts['survived all']
     print(f"\n{part}: {', '.join(f'{count} {outcome}' for outcome, count in counts.items())}"
-          f'{f", {by_kernel} by the kernel alone" if by_kernel else ""}; {len(mutants) - len(rows)} not run yet')
+          f'{f", {by_kernel} by driver or corpus" if by_kernel else ""}; {len(mutants) - len(rows)} not run yet')
     print(f"{part}: {counts['killed']} of {told} killed, {100 * counts['killed'] / max(1, told):.1f} %")
     for row in rows:
         if row['outcome'].startswith('survived'):

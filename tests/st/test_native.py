@@ -325,6 +325,7 @@ def test_the_gradient_of_an_anchor_is_summed_beyond_float64():
     # Equal gradients, whose sum is rounded to one side each time: 1e5 roundings would be 1e-12 and more.
     anchor, row = np.abs(normal(21, (1, 3))), np.abs(normal(22, (1, 3)))
     found = gradients(anchor, np.repeat(row, 99_999, 0), np.ones(99_999), ms.float64)[0]
+    # What one gradient may be off by: half a dozen roundings.
     assert_rows_within(found, pair_gradients(anchor, row, np.array([1]))[0], 8 * UNIT[ms.float64])
 
 
@@ -340,7 +341,7 @@ def test_nearly_parallel_halves(dtype):
     assert_within(losses, expected, tolerance(expected, dtype))
     # In float64, which is held against the truth elsewhere: differences of 50 digits take minutes here.
     for gradient, truly in zip(found, gradients(x1, x2, labels, ms.float64, np.full(8, upstream), reduction='none')):
-        # Each element is rounded to half; where that is left aside, the length is right to a tenth of it.
+        # Rounding each element to half costs up to 0.5 of a unit; the rest is for what was computed.
         assert_rows_within(gradient, truly, 0.6 * UNIT[dtype])
 
 

@@ -151,6 +151,7 @@ def test_third_derivatives(mode, implementation):
                           - on_the_line(-2 * step)) / (2 * step ** 3))
     found = (array(third(tensor(x1, ms.float64))) * direction).sum()
     if mode == ms.GRAPH_MODE:
+        # The second derivative's 40 units, and as many terms again of the third.
         assert abs(found - expected) <= 100 * UNIT[ms.float64] * abs(expected)
     else:
         # MindSpore's PyNative loses terms of the third order; a release that keeps them makes this test say so.
