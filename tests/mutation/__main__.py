@@ -144,7 +144,7 @@ class Kernel:
 
     def compile_small_interface(self, checkout, folder):
         """The object that stands for the interface in the replay; None where a fault is in what it replaces."""
-        finished = subprocess.run(['bash', '-c', 'source test/build.sh && build_small_interface "$0" g++ -O1',
+        finished = subprocess.run(['bash', '-c', 'source test/build.sh && build_small_interface "$0" g++ -O1 -w',
                                    str(folder)], check=False, cwd=checkout / 'kernel')
         return None if finished.returncode else folder / 'interface_of_test.o'
 
