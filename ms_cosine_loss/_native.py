@@ -211,7 +211,7 @@ def _packed(margin: float, eps: float, reduction: str, axis: int, threads_allowe
     return Tensor(np.array([_bits(margin), _bits(eps), _REDUCTIONS.index(reduction), axis, threads_allowed], np.int64))
 
 
-@constexpr(reuse_result=False)
+@constexpr
 def _settings(margin: float, eps: float, reduction: str, axis: int) -> Tensor:
     """The kernel's fourth input. As integers, because mixed precision would narrow real numbers."""
     return _packed(margin, eps, reduction, axis, _threads_allowed())
