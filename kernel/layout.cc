@@ -32,20 +32,16 @@ bool lay_out(const int64_t *shape1, const int64_t *shape2, int rank, int64_t axi
   problem->pairs = 1;
   problem->is_broadcast = false;
   problem->axes_count = 0;
-  int mergeable_from = 0;
   for (int i = 0; i < rank; ++i) {
-    if (i == axis) {
-      mergeable_from = problem->axes_count;
-      continue;
-    }
+    if (i == axis) continue;
     if (shape1[i] != shape2[i] && shape1[i] != 1 && shape2[i] != 1) return false;
     const int64_t length = shape1[i] == 1 ? shape2[i] : shape1[i];
     problem->pairs *= length;
     problem->is_broadcast |= shape1[i] != shape2[i];
     if (length == 1) continue;
     const BatchAxis current = {length, shape1[i] == 1 ? 0 : strides1[i], shape2[i] == 1 ? 0 : strides2[i]};
-    // Two axes that step as one become one, but not across the axis of the vectors.
-    if (problem->axes_count > mergeable_from) {
+    // Two axes that step as one become one. Across the axis of the vectors they do so only where its length is 1.
+    if (problem->axes_count > 0) {
       BatchAxis &last = problem->axes[problem->axes_count - 1];
       if (last.stride1 == current.stride1 * length && last.stride2 == current.stride2 * length) {
         last = {last.length * length, current.stride1, current.stride2};

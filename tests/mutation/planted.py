@@ -139,7 +139,7 @@ KERNEL = (
      "{\"int16\", Dtype::kInt8},     {\"int8\", Dtype::kInt8}", 'int16 labels read as int8'),
     ('layout.cc', "const BatchAxis current = {length, shape1[i] == 1 ? 0 : strides1[i]",
      "const BatchAxis current = {length, strides1[i]", 'a broadcast axis steps'),
-    ('layout.cc', "mergeable_from = problem->axes_count;", "", 'axes merged across the axis of the vectors'),
+    ('layout.cc', "last.stride1 == current.stride1 * length && ", "", 'axes merged that step as one in one input alone'),
     ('layout.cc', "problem->has_rows = problem->stride1 == 1 && problem->stride2 == 1;",
      "problem->has_rows = problem->stride1 == 1;", 'a strided second input is read as rows'),
     ('pairs.h', "return label == one ? Label::kSimilar : label == minus_one ? Label::kDissimilar : Label::kIgnored;",
