@@ -25,7 +25,7 @@ import sys
 
 import pytest
 
-from tests.faults.processes import ROOT
+from tests.processes import ROOT
 
 
 class _Table:

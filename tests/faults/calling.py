@@ -28,7 +28,7 @@ from mindspore import Tensor, ops
 import ms_cosine_loss
 from benchmarks.kernel import Kernel
 from tests.faults.answer import MODES, TRIPLES, Pairs
-from tests.faults.processes import first_line
+from tests.processes import first_line
 
 # Some above the size from which the kernel's own threads share the work; few rows, because the rounding of a mean of
 # many is no matter of threads.

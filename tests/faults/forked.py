@@ -27,7 +27,7 @@ import numpy as np
 
 import ms_cosine_loss
 from tests.faults.answer import MODES, Pairs, value_and_gradient
-from tests.faults.processes import first_line
+from tests.processes import first_line
 
 # Enough for the kernel to have threads.
 LARGE = {'rows': 64, 'copies': 1024}

@@ -24,7 +24,7 @@ from mindspore import Tensor
 
 import ms_cosine_loss
 from tests.faults.answer import MODES, Pairs, value_and_gradient
-from tests.faults.processes import first_line
+from tests.processes import first_line
 
 # Each of N anchors against each of N others: the losses take 1.6 GB, the vectors little. There is room for the copy
 # that MindSpore makes of the labels, 0.4 GB, so that it is the loss that finds no memory.

@@ -25,7 +25,7 @@ import venv
 import pytest
 
 from ms_cosine_loss import _native
-from tests.faults.processes import ROOT, end, run, start
+from tests.processes import ROOT, end, run, start
 
 # Stands before the compiler: without optimization, because minutes of it would show nothing more. Where a library is
 # linked it can leave the half of one, as a linker that is ended does.

@@ -18,7 +18,7 @@ import pytest
 
 from ms_cosine_loss import _native
 from tests.faults.damage import DAMAGES
-from tests.faults.processes import copied_package, run
+from tests.processes import copied_package, run
 
 
 def _answer(folder, **circumstances):

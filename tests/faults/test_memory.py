@@ -15,7 +15,7 @@
 import pytest
 
 from tests.faults.answer import MODES
-from tests.faults.processes import run
+from tests.processes import run
 
 
 def _try(cwd, *arguments):

@@ -16,7 +16,7 @@ import pytest
 
 from tests.faults.answer import MODES
 from tests.faults.forked import WAYS
-from tests.faults.processes import run
+from tests.processes import run
 
 # Who is right has been so after 8 s on two busy cores.
 PATIENCE = 25

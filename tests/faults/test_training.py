@@ -17,7 +17,7 @@ import json
 import pytest
 
 from tests.faults.answer import MODES
-from tests.faults.processes import run
+from tests.processes import run
 
 # What the allocator may keep; a vector of 16 numbers that each of 20,000 steps lost would be 1.2 MiB.
 SLACK = 1.0

@@ -20,7 +20,7 @@ import pytest
 
 import ms_cosine_loss
 from ms_cosine_loss._select import IMPLEMENTATIONS, NATIVE, PLAIN, Implementation, select
-from tests.faults.processes import run
+from tests.processes import run
 
 FAST = Implementation('fast', ('CPU',))
 NARROW = Implementation('narrow', ('CPU',), is_general=False)

@@ -28,17 +28,12 @@ import mindspore as ms
 from mindspore import nn
 
 import ms_cosine_loss
+from tests.processes import first_line
 from tests.ways_in import WAYS
 
 MODES = {'graph': ms.GRAPH_MODE, 'pynative': ms.PYNATIVE_MODE}
 LOSSES = ('auto', 'native', 'plain', 'mindspore.nn')
 _OUTCOME = 'outcome: '
-
-
-def _first_line(error):
-    # MindSpore frames some of its messages in dashes.
-    lines = [line.strip() for line in str(error).splitlines() if line.strip('- ')]
-    return f'{type(error).__name__}: {lines[0] if lines else ""}'
 
 
 def _follow(loss, mode, names):
@@ -56,9 +51,9 @@ def _follow(loss, mode, names):
                 WAYS[name].follow(make_loss)
             outcome = 'right'
         except AssertionError as error:
-            outcome = f'wrong: {_first_line(error)}'
+            outcome = f'wrong: {first_line(error)}'
         except Exception as error:
-            outcome = _first_line(error)
+            outcome = first_line(error)
         print(f'\n{_OUTCOME}{name}: {outcome}', flush=True)
 
 

@@ -21,7 +21,7 @@ import sys
 
 import ms_cosine_loss
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[1]
 
 # Root reads and writes what it likes. Without these two powers it is a user like any other, and can still reach an
 # interpreter in its own home, as another user cannot.
@@ -75,5 +75,6 @@ def run(arguments, cwd, patience=180, restricted=False, ahead=(), **environment)
 
 def first_line(error):
     """An error in a line; MindSpore frames the titles of some of its messages in dashes."""
-    title, *rest = (line.strip('- ') for line in str(error).splitlines() if line.strip('- '))
-    return f'{type(error).__name__}: {title} {rest[0]}' if title.endswith(':') else f'{type(error).__name__}: {title}'
+    lines = [line.strip('- ') for line in str(error).splitlines() if line.strip('- ')]
+    titled = bool(lines) and lines[0].endswith(':')
+    return ' '.join([f'{type(error).__name__}:', *lines[:2 if titled else 1]])
