@@ -78,6 +78,7 @@ class ThreadPool {
   }
 
  private:
+  // With the floating-point environment of the thread that starts it, which the interface has set.
   bool start_one() {
     try {
       std::thread([this] { wait_for_work(); }).detach();
@@ -97,10 +98,7 @@ class ThreadPool {
       const std::function<void(int64_t)> &work = *work_;
       const int64_t tasks = tasks_;
       lock.unlock();
-      {
-        const DefaultFloatingPoint environment;
-        work_on(work, tasks);
-      }
+      work_on(work, tasks);
       lock.lock();
       if (--working_ == 0) done_.notify_one();
     }

@@ -15,7 +15,7 @@
 
     python -m tests.faults [--seconds 60] [--steps 20000] [-k EXPRESSION] [--csv docs/data/faults.csv]
 
-takes about half an hour on two cores; ``python -m pytest tests/faults`` threads and trains for less long.
+takes about 50 minutes on two cores; ``python -m pytest tests/faults`` threads and trains for less long.
 """
 import argparse
 import csv

@@ -21,4 +21,6 @@ EQUIVALENT = {
     ('ms_cosine_loss/_losses.py', 'dlosses = dout + zeros', 'dlosses = dout - zeros'): 'the zeros only give the shape',
     ('ms_cosine_loss/_losses.py', 'return dcosine, _zeros(labels.shape, labels.dtype), 0.0, 0, ()',
      'return dcosine, _zeros(labels.shape, labels.dtype), 1.0, 0, ()'): 'nobody can ask for the gradient of a number',
+    ('kernel/layout.cc', 'problem->is_broadcast = false;', 'problem->is_broadcast = true;'):
+        'the gradients of what broadcasts are gathered in a second pass, which is right for all and slower',
 }

@@ -163,8 +163,6 @@ KERNEL = (
      'the result is returned before it is done'),
     ('thread_pool.cc', "next_.store(0, std::memory_order_relaxed);", "next_.store(1, std::memory_order_relaxed);",
      'the first task is left out'),
-    ('thread_pool.cc', "        const DefaultFloatingPoint environment;\n        work_on",
-     "        work_on", 'the threads of the pool keep what their creator had set'),
     ('vectors.h', "reinterpret_cast<Bits32>(value.first) + 0x8000u;", "reinterpret_cast<Bits32>(value.first);",
      'bfloat16 is cut off at even places'),
     ('vectors.h', "const HalfBits32 nearest = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;",

@@ -53,21 +53,26 @@ def test_several_threads_at_once_get_what_one_gets():
 
 
 def test_a_forked_child_has_threads_of_its_own():
-    # The parent's are asleep in the pool that the child inherits; whoever waits for them waits for ever.
+    # The parent's are asleep in the pool that the child inherits.
     code = textwrap.dedent("""
         import os
-        import numpy as np
         from tests.ut.test_kernel import _kernel
-        kernel = _kernel()
-        kernel.both()
+
+        def started_by_a_call():
+            before = os.listdir('/proc/self/task')
+            kernel.both()
+            return len(set(os.listdir('/proc/self/task')).difference(before))
+
+        kernel, processors = _kernel(), len(os.sched_getaffinity(0))
+        assert started_by_a_call() == processors - 1
         expected = [each.copy() for each in kernel.results()]
         child = os.fork()
         for each in kernel.results():
             each[...] = 0
-        kernel.both()
+        started = started_by_a_call()
         same = all((each == truly).all() for each, truly in zip(kernel.results(), expected))
         if child == 0:
-            os._exit(0 if same else 1)
+            os._exit(0 if same and started == processors - 1 else 1)
         assert os.waitpid(child, 0)[1] == 0 and same
         print('same')
         """)
