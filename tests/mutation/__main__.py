@@ -80,6 +80,7 @@ STAGES = {
     '_select.py': [['tests/ut/test_select.py'], ['tests/st/test_native.py', 'tests/st/test_report.py']],
     'second_order.cc': [['-k', 'pynative and not plain', 'tests/st/test_second_order.py'], *ON_KERNEL[1:]],
     'thread_pool.cc': [['tests/ut/test_kernel.py', 'tests/st/test_native.py::test_large_broadcasts'], *ON_KERNEL[1:]],
+    'interface.cc': [*ON_KERNEL, ['tests/ut/test_select.py', '-k', 'instruction_set']],
     'broadcast.cc': [['-k', 'pynative and not plain and (broadcast or layouts)', 'tests/st/test_gradient.py'],
                      *ON_KERNEL[1:]],
 }

@@ -21,6 +21,8 @@ EQUIVALENT = {
     ('ms_cosine_loss/_losses.py', 'dlosses = dout + zeros', 'dlosses = dout - zeros'): 'the zeros only give the shape',
     ('ms_cosine_loss/_losses.py', 'return dcosine, _zeros(labels.shape, labels.dtype), 0.0, 0, ()',
      'return dcosine, _zeros(labels.shape, labels.dtype), 1.0, 0, ()'): 'nobody can ask for the gradient of a number',
+    ('kernel/thread_pool.cc', 'return count == 0 ? 1 : static_cast<int>(count);',
+     'return count == 0 ? 2 : static_cast<int>(count);'): 'for systems that cannot say how many processors they have',
     ('kernel/layout.cc', 'problem->is_broadcast = false;', 'problem->is_broadcast = true;'):
         'the gradients of what broadcasts are gathered in a second pass, which is right for all and slower',
 }

@@ -239,6 +239,17 @@ def test_nan_in_a_labelled_row_stays_in_that_row(dtype):
         _assert_gradients([each[2:]], [truly], dtype)
 
 
+@pytest.mark.parametrize('dtype', DTYPES, ids=str)
+@pytest.mark.parametrize('length', [3, 40])
+def test_an_infinite_upstream_gradient_is_to_be_seen(length, dtype):
+    # A loss scale that grows until it overflows looks for it.
+    x1, x2 = np.ones((1, length)), np.full((1, length), 2.0)
+    x2[0, -1] = -3 * length
+    by_x1, by_x2 = gradients(x1, x2, np.ones(1), dtype, np.inf, reduction='sum')
+    assert (by_x1[0, :-1] == -np.inf).all()
+    assert not np.isfinite([by_x1[0, -1], *by_x2[0]]).any()
+
+
 @pytest.mark.parametrize('labels_dtype', [ms.int8, ms.int16, ms.int32, ms.int64, *DTYPES], ids=str)
 def test_labels_get_no_gradient(labels_dtype):
     loss = CosineEmbeddingLoss(reduction='sum', margin=-1.0)
