@@ -369,3 +369,18 @@ def test_gradient_of_dissimilar_halves_down_to_1e_9():
     # In float64: differences of 50 digits take minutes at this length.
     for each, truly in zip(found, gradients(x1, x2, labels, ms.float64, upstream, reduction='sum')):
         assert_rows_within(each, truly, 4 * UNIT[ms.float16])
+
+
+def test_the_derivative_by_the_upstream_gradient_is_summed_beyond_float64():
+    # The gradient of each of these pairs is its second vector, and their products with the directions are the summands.
+    x1, x2, labels = np.tile([1.0, 0.0], (3, 1)), np.tile([0.0, 1.0], (3, 1)), tensor(-np.ones(3), ms.int32)
+    x1, x2, directions = (tensor(each, ms.float64) for each in (x1, x2, [[0.0, 2.0 ** -60], [0.0, -1.0], [0.0, 1.0]]))
+    loss = CosineEmbeddingLoss(margin=-0.5, reduction='sum', eps=0)
+
+    def weighted(first, weight):
+        return loss(first, x2, labels) * weight
+
+    def along(first, weight):
+        return ms.grad(weighted)(first, weight) * directions
+
+    assert float(ms.grad(along, 1)(x1, Tensor(1.0, ms.float64))) == 2.0 ** -60
