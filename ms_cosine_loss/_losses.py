@@ -14,7 +14,7 @@
 """From the cosines to the result: what a label means, the hinge and the reduction."""
 from typing import Any
 
-from mindspore import Tensor, mint, nn, ops
+from mindspore import Tensor, nn, ops
 
 from ms_cosine_loss._rules import DISSIMILAR, SIMILAR, constant, is_known, wide
 from ms_cosine_loss._sums import sum_of_all
@@ -87,10 +87,11 @@ def reduced_losses(cosine: Tensor, labels: Tensor, margin: float, reduction: str
     """
     if not is_known(shape):
         losses = _reduced_losses(cosine, labels, margin, 0, shape)
-        if reduction == 'sum':
-            losses = mint.sum(losses)
+        if reduction != 'none':
+            # One loss of 0 more, because the sum of none would be read from stale memory.
+            losses = sum_of_all(ops.concat((ops.reshape(losses, (-1,)), _zeros((1,), losses.dtype))))
         if reduction == 'mean':
-            losses = mint.mean(losses)
+            losses = losses / labels.size
         return ops.cast(losses, dtype)
     if labels.size == 0:
         return _empty(shape, reduction, dtype)

@@ -25,7 +25,7 @@ from mindspore import Tensor, mint, nn, ops
 
 from ms_cosine_loss._losses import reduced_losses
 from ms_cosine_loss._rules import SIMILAR, constant, is_compiling, is_known, is_normal, wide
-from ms_cosine_loss._sums import sum_along
+from ms_cosine_loss._sums import sum_along, sum_along_unknown
 
 # One instance each, because second derivatives in graph mode cannot pass the cache of the functional forms.
 _zeros = ops.Zeros()
@@ -112,7 +112,7 @@ def _row_products_of_unknown_shape(x1: Tensor, x2: Tensor, labels: Tensor, axis:
     zero = ops.cast(0, x1.dtype)
     x1 = ops.select(keep, x1, zero)
     x2 = ops.select(keep, x2, zero)
-    return mint.sum(x1 * x2, axis, True), mint.sum(x1 * x1, axis, True), mint.sum(x2 * x2, axis, True)
+    return sum_along_unknown(x1 * x2, axis), sum_along_unknown(x1 * x1, axis), sum_along_unknown(x2 * x2, axis)
 
 
 def _divisors(square1: Tensor, square2: Tensor, eps: float) -> tuple[Tensor, Tensor, Optional[Tensor]]:

@@ -75,11 +75,23 @@ def sum_along(x: Tensor, axis: int) -> Tensor:
     return sums
 
 
+def sum_along_unknown(x: Tensor, axis: int) -> Tensor:
+    """The same of a shape, or even a rank, that is not known when the graph is compiled."""
+    # By its shape the sum of float32 becomes exact.
+    x = ops.expand_dims(x, -1)
+    axis = axis if axis >= 0 else axis - 1
+    total = mint.sum(x, axis, True)
+    if x.dtype == float64:
+        # What is left beside the mean is summed almost without an error. It is rounding, and has no gradient.
+        total = total + mint.sum(ops.stop_gradient(x - total / x.shape[axis]), axis, True)
+    return mint.sum(total, -1)
+
+
 def sum_of_all(x: Tensor) -> Tensor:
     """The sum of all elements of a tensor of any rank, to about one unit in the last place of their mean."""
     # By its shape the sum of float32 becomes exact. A reshape would crash a step that `jit` compiles from bytecode.
     total = mint.sum(ops.expand_dims(ops.expand_dims(x, 0), -1))
     if x.dtype == float64:
-        # What is left beside the mean is summed almost without an error.
-        total = total + mint.sum(x - total / x.size)
+        # As above.
+        total = total + mint.sum(ops.stop_gradient(x - total / x.size))
     return total

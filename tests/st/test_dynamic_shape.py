@@ -28,6 +28,7 @@ from tests.st.evaluation import (
     array,
     assert_within,
     normal,
+    rounded,
     signs,
     tensor,
     tolerance,
@@ -189,3 +190,38 @@ def test_zero_rows(shapes, eps):
     assert_within(found[0], expected, 1e-6 * max(size, 1e-30))
     expected = np.array([[0], [-size], [0], [0], [size], [0]]) * np.array(other)
     assert_within(found[1], expected, 1e-6 * max(size, 1e-30))
+
+
+@pytest.mark.parametrize('shapes', [([None, 8], [None, 8], [None]), (None, None, None)], ids=['batch', 'rank'])
+@pytest.mark.parametrize(('reduction', 'expected'), [('none', []), ('sum', 0), ('mean', math.nan)])
+@pytest.mark.parametrize('dtype', [ms.float32, ms.float64], ids=str)
+def test_empty_batches_after_a_full_one(shapes, reduction, expected, dtype):
+    # Sums of nothing would show what the full batch has left behind.
+    loss, gradient = _compiled(shapes, dtype, reduction=reduction)
+    for size in (64, 0, 64, 0):
+        inputs = (*(tensor(normal(seed, (size, 8), dtype), dtype) for seed in (1, 2)), tensor(signs(3, size), ms.int32))
+        found = array(loss(*inputs))
+        upstream = tensor(np.ones(size if reduction == 'none' else ()), arithmetic(dtype))
+        gradients = [array(each) for each in gradient(*inputs, upstream)]
+        assert [each.shape for each in gradients] == [(size, 8)] * 2
+        if size == 0:
+            np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize('dtype', [ms.float32, ms.float64], ids=str)
+@pytest.mark.parametrize('shapes', [([None, None], [None, None], [None]), (None, None, None)], ids=['batch', 'rank'])
+def test_long_rows_and_large_batches(shapes, dtype):
+    compiled = _compiled(shapes, dtype, reduction='mean', eps=0)
+    # Constant rows round all partial sums to one side. The cosine of each row is that of its first two elements.
+    row1, row2 = rounded([[0.3, 0.3]], dtype), rounded([[0.3, 0.7]], dtype)
+    expected = float(truth.pair_losses(row1, row2, np.ones(1), eps=0)[0])
+    true_gradients = truth.gradients(row1, row2, np.ones(1), eps=0)
+    for rows, repeats in ((1, 50_000), (100_000, 1)):
+        inputs = [tensor(np.tile(row, (rows, repeats)), dtype) for row in (row1, row2)]
+        inputs.append(tensor(np.ones(rows), ms.int32))
+        assert_within(array(compiled[0](*inputs)), expected, 4 * UNIT[dtype])
+        for found, truly in zip(compiled[1](*inputs, tensor(1.0, dtype)), true_gradients):
+            truly = np.tile(truly, (rows, repeats)) / (rows * repeats)
+            # The contract's for float32, of each row; as much in units for float64.
+            granted = (1e-6 if dtype == ms.float32 else 40 * UNIT[dtype]) * np.linalg.norm(truly[0])
+            assert np.linalg.norm(array(found) - truly, axis=1).max() <= granted
