@@ -56,13 +56,17 @@ class BuildKernel(build_ext):
     def get_ext_filename(self, fullname):
         return os.path.join(*fullname.split('.')[:-1], LIBRARY)
 
+    def run(self):
+        # setuptools forgets it while it builds, and copies what it has built afterwards.
+        self._is_in_place = bool(self.inplace)
+        super().run()
+
     def build_extension(self, ext):
         target = pathlib.Path(self.get_ext_fullpath(ext.name))
         target.parent.mkdir(parents=True, exist_ok=True)
-        failure = target.with_name(FAILURE)
-        in_source = HERE / 'ms_cosine_loss' / FAILURE
-        for stale in (failure, in_source):
-            stale.unlink(missing_ok=True)
+        folders = [target.parent, *([HERE / 'ms_cosine_loss'] if self._is_in_place else [])]
+        for folder in folders:
+            (folder / FAILURE).unlink(missing_ok=True)
         try:
             if sys.platform != 'linux':
                 raise OSError('MindSpore runs compiled operators on Linux only')
@@ -71,9 +75,10 @@ class BuildKernel(build_ext):
             if is_set('MS_COSINE_LOSS_REQUIRE_NATIVE'):
                 raise RuntimeError('the kernel could not be built, and MS_COSINE_LOSS_REQUIRE_NATIVE is set') from error
             reason = ' '.join(str(error).split())
-            failure.write_text(reason, 'utf-8')
-            if self.editable_mode or self.inplace:
-                in_source.write_text(reason, 'utf-8')
+            for folder in folders:
+                # Of sources that are no longer these.
+                (folder / LIBRARY).unlink(missing_ok=True)
+                (folder / FAILURE).write_text(reason, 'utf-8')
             self._warn(reason)
 
     def _compile(self, target):

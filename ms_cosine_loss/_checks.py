@@ -44,11 +44,16 @@ def _type_name(value: object) -> str:
     return type(value).__name__
 
 
+def _in_a_graph(value: object) -> str:
+    # What a compiled graph is given anew each time arrives as None.
+    return ' that is known when a graph is compiled' if value is None else ''
+
+
 @constexpr(check=False)
 def check_settings(margin: Any, reduction: object, axis: object, eps: Any) -> None:
     """The constructor's arguments, or the function's own."""
     if not _is_real(margin):
-        raise TypeError(f"{_FOR} 'margin' must be a real number, but got {_type_name(margin)}.")
+        raise TypeError(f"{_FOR} 'margin' must be a real number{_in_a_graph(margin)}, but got {_type_name(margin)}.")
     if not isinstance(reduction, str):
         hint = ''
         if reduction is None or isinstance(reduction, bool):
@@ -58,7 +63,7 @@ def check_settings(margin: Any, reduction: object, axis: object, eps: Any) -> No
     if not isinstance(axis, int) or isinstance(axis, bool):
         raise TypeError(f"{_FOR} 'axis' must be an int, but got {_type_name(axis)}.")
     if not _is_real(eps):
-        raise TypeError(f"{_FOR} 'eps' must be a real number, but got {_type_name(eps)}.")
+        raise TypeError(f"{_FOR} 'eps' must be a real number{_in_a_graph(eps)}, but got {_type_name(eps)}.")
     if not -1 <= margin <= 1:
         raise ValueError(f"{_FOR} 'margin' must be in [-1, 1], but got {margin}.")
     if reduction not in REDUCTIONS:

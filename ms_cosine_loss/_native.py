@@ -29,6 +29,9 @@ LIBRARY = pathlib.Path(__file__).with_name('libms_cosine_loss.so')
 BUILD_FAILURE = pathlib.Path(__file__).with_name('native_build_failure.txt')
 INTERFACE_VERSION = 1
 
+MAX_RANK = 32
+"""The axes that the kernel has room for."""
+
 _REDUCTIONS = ('none', 'mean', 'sum')
 
 _Shape = Sequence[int]
@@ -95,7 +98,8 @@ def instruction_set() -> str:
 
 
 # MindSpore overwrites the variable for the libraries in this process; this is what the user set.
-_OMP_NUM_THREADS = os.environ.get('OMP_NUM_THREADS', '')
+# As OpenMP has it, one number for each level of nesting.
+_OMP_NUM_THREADS = os.environ.get('OMP_NUM_THREADS', '').split(',')[0].strip()
 
 
 @functools.cache

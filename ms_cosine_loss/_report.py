@@ -39,7 +39,7 @@ ROUNDS = 31
 # By name; what a part holds is for a person to read.
 _Part = dict[str, Any]
 
-VARIABLES = ('MS_COSINE_LOSS_PLAIN', 'MS_COSINE_LOSS_INSTRUCTION_SET', 'MS_CUSTOM_AOT_WHITE_LIST', 'DEVICE_TARGET')
+VARIABLES = ('MS_COSINE_LOSS_PLAIN', 'MS_COSINE_LOSS_INSTRUCTION_SET', 'MS_CUSTOM_AOT_WHITE_LIST')
 
 
 def processor() -> str:

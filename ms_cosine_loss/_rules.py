@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What every implementation holds in common, so that they cannot drift apart."""
+"""Labels, dtypes and constants of the arithmetic, and what has to be asked of a graph in its own way."""
 from collections.abc import Sequence
 from typing import Any, Optional, SupportsFloat
 

@@ -15,6 +15,7 @@
 import contextlib
 import dataclasses
 import functools
+import math
 import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
@@ -36,15 +37,18 @@ class Implementation:
         name: what the user calls it.
         devices: the device targets that it runs on.
         is_general: whether it takes shapes that are not known yet, and graphs that MindSpore cuts over devices.
+        max_rank: the most axes that the logits may have.
         unavailable: why it cannot run in this installation; empty where it can.
     """
 
     name: str
     devices: tuple[str, ...]
     is_general: bool = True
+    max_rank: float = math.inf
     unavailable: str = ''
 
-    def refusal(self, device: str, parallel_mode: str = 'stand_alone', has_known_shapes: bool = True) -> str:
+    def refusal(self, device: str, parallel_mode: str = 'stand_alone', has_known_shapes: bool = True,
+                rank: int = 2) -> str:
         """Why this implementation cannot run there; empty where it can."""
         if self.unavailable:
             return self.unavailable
@@ -54,11 +58,14 @@ class Implementation:
             return f'MindSpore cannot cut it up as parallel mode {parallel_mode} demands'
         if not self.is_general and not has_known_shapes:
             return 'it needs shapes that are known when the graph is compiled'
+        if rank > self.max_rank:
+            return f'it takes logits of at most {self.max_rank} axes'
         return ''
 
 
 PLAIN = Implementation('plain', ('Ascend', 'GPU', 'CPU'))
-NATIVE = Implementation('native', ('CPU',), is_general=False, unavailable=_native.UNAVAILABLE)
+NATIVE = Implementation('native', ('CPU',), is_general=False, max_rank=_native.MAX_RANK,
+                        unavailable=_native.UNAVAILABLE)
 
 IMPLEMENTATIONS = (NATIVE, PLAIN)
 """All of them, the preferred one first."""
@@ -70,7 +77,7 @@ _last: Optional[str] = None
 
 
 def select(setting: str, device: str, parallel_mode: str = 'stand_alone', has_known_shapes: bool = True,
-           implementations: Sequence[Implementation] = IMPLEMENTATIONS) -> Implementation:
+           rank: int = 2, implementations: Sequence[Implementation] = IMPLEMENTATIONS) -> Implementation:
     """The implementation called `setting`, or with 'auto' the first that can run.
 
     Raises:
@@ -80,7 +87,7 @@ def select(setting: str, device: str, parallel_mode: str = 'stand_alone', has_kn
     for implementation in implementations:
         if setting not in (AUTO, implementation.name):
             continue
-        refusal = implementation.refusal(device, parallel_mode, has_known_shapes)
+        refusal = implementation.refusal(device, parallel_mode, has_known_shapes, rank)
         if not refusal:
             return implementation
         refusals.append(f"'{implementation.name}' cannot run: {refusal}")
@@ -116,7 +123,7 @@ def _selected(*shapes: Optional[Sequence[Optional[int]]]) -> str:
     if _is_forked and not isinstance(multiprocessing.current_process(), Process):
         raise RuntimeError("For 'CosineEmbeddingLoss', this process was forked from one that had used it, and lacks "
                            "MindSpore's threads. Start it with mindspore.multiprocessing.Process, or by 'spawn'.")
-    _last = select(_setting, *_surroundings(), is_known(*shapes)).name
+    _last = select(_setting, *_surroundings(), is_known(*shapes), len(shapes[0] or ())).name
     return _last
 
 

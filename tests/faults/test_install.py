@@ -123,6 +123,31 @@ def test_interrupted_install(tmp_path, outcome, checkout, what, moment, how):
     assert repeated.startswith('right, by native')
 
 
+@pytest.mark.parametrize('what', ['build_ext', 'pip install'])
+def test_failing_build_where_there_is_a_library(tmp_path, outcome, checkout, what):
+    """A kernel that was built before cannot be built again."""
+    python = _environment(tmp_path / 'environment')
+    in_place = what == 'build_ext'
+    command = [sys.executable, 'setup.py', '-q', 'build_ext', '--inplace'] if in_place else _install(python)
+
+    def answer():
+        if in_place:
+            return run(['-m', 'tests.faults.answer'], tmp_path, ahead=[checkout])
+        return _answer(python, tmp_path)
+
+    built = _start(command, checkout)
+    assert built.wait(_PATIENCE) == 0, end(built)
+    before = answer()
+    failing = start(command, checkout, CC='/bin/false', CXX='/bin/false')
+    assert failing.wait(_PATIENCE) == 0, end(failing)
+    after = answer()
+    # Without the command, which says where this machine has its headers.
+    outcome(f'before: {before}; after it: {after.split(" (")[0]}')
+    assert before.startswith('right, by native')
+    assert after.startswith('right, by plain, because the kernel was not built when the package was installed (')
+    assert '/bin/false' in after
+
+
 @pytest.mark.parametrize('environments', [1, 2])
 def test_two_installs_at_once(tmp_path, outcome, checkout, environments):
     """Two processes install one checkout at once, into so many environments."""

@@ -256,6 +256,21 @@ def test_shapes_that_are_not_known_are_refused_by_name(mode):
         assert ms_cosine_loss.get_implementation_status().last == 'plain'
 
 
+@pytest.mark.usefixtures('mode')
+def test_more_axes_than_the_kernel_has_room_for():
+    # NumPy has no more than 32 axes.
+    x1, x2, labels = Tensor([3.0, 4.0]), Tensor([4.0, 3.0]), Tensor([1])
+    for rank in (32, 33):
+        ones = (1,) * (rank - 1)
+        inputs = x1.reshape((*ones, 2)), x2.reshape((*ones, 2)), labels.reshape(ones)
+        if rank > 32:
+            with pytest.raises(RuntimeError, match="'native' cannot run: it takes logits of at most 32 axes"):
+                CosineEmbeddingLoss(axis=-1)(*inputs)
+        with use_implementation('auto' if rank > 32 else 'native'):
+            # 4 units of float32 at 1, which is what plain may be off by.
+            assert abs(float(CosineEmbeddingLoss(axis=-1)(*inputs)) - 0.04) <= 4 * UNIT[ms.float32]
+
+
 def test_status_names_what_ran():
     inputs = tensor(normal(1, (3, 4), ms.float32), ms.float32), tensor(np.ones((3, 4)), ms.float32)
     CosineEmbeddingLoss()(*inputs, tensor(np.ones(3), ms.int32))

@@ -140,7 +140,8 @@ INPUTS = {
 SETTINGS = {
     'margin bool': ({'margin': True}, TypeError, "the 'margin' must be a real number, but got bool."),
     'margin str': ({'margin': '0.5'}, TypeError, "the 'margin' must be a real number, but got str."),
-    'margin None': ({'margin': None}, TypeError, "the 'margin' must be a real number, but got NoneType."),
+    'margin None': ({'margin': None}, TypeError,
+                    "the 'margin' must be a real number that is known when a graph is compiled, but got NoneType."),
     'margin complex': ({'margin': 1j}, TypeError, "the 'margin' must be a real number, but got complex."),
     'margin 1.5': ({'margin': 1.5}, ValueError, "the 'margin' must be in [-1, 1], but got 1.5."),
     'margin -1.0000001': ({'margin': -1.0000001}, ValueError,
@@ -162,7 +163,8 @@ SETTINGS = {
     'axis tuple': ({'axis': (1,)}, TypeError, "the 'axis' must be an int, but got tuple."),
     'eps str': ({'eps': '1e-12'}, TypeError, "the 'eps' must be a real number, but got str."),
     'eps bool': ({'eps': False}, TypeError, "the 'eps' must be a real number, but got bool."),
-    'eps None': ({'eps': None}, TypeError, "the 'eps' must be a real number, but got NoneType."),
+    'eps None': ({'eps': None}, TypeError,
+                 "the 'eps' must be a real number that is known when a graph is compiled, but got NoneType."),
     'eps negative': ({'eps': -1e-12}, ValueError, "the 'eps' must be finite and not negative, but got -1e-12."),
     'eps NaN': ({'eps': float('nan')}, ValueError, "the 'eps' must be finite and not negative, but got nan."),
     'eps inf': ({'eps': float('inf')}, ValueError, "the 'eps' must be finite and not negative, but got inf."),
@@ -271,6 +273,18 @@ def test_wrong_input_is_named_while_differentiating(mode, labels):
     text = {ms.int32: "the 'labels' must have shape (4,), but got (4, 1).",
             ms.uint8: f"the 'labels' must have a dtype in {LABELS_LIST}, but got UInt8."}[labels[1]]
     _assert_says(raised, text)
+
+
+@pytest.mark.parametrize('setting', ['margin', 'eps'])
+def test_settings_that_a_graph_gets_anew_each_time_are_refused(setting):
+    def function(x1, x2, labels, value):
+        return cosine_embedding_loss(x1, x2, labels, **{setting: value})
+
+    inputs = _as_input(X), _as_input(X), _as_input(Y)
+    with pytest.raises(TypeError) as raised:
+        ms.jit(function)(*inputs, ms.mutable(0.3))
+    _assert_says(raised, f"the '{setting}' must be a real number that is known when a graph is compiled, "
+                         "but got NoneType.")
 
 
 def test_graph_mode_raises_while_compiling():

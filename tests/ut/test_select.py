@@ -170,6 +170,7 @@ def test_a_path_that_mindspore_does_not_allow_is_named(tmp_path):
 @pytest.mark.on_cpu
 def test_threads_follow_the_limits_of_the_user():
     assert _printed(STATUS.format('status.threads'), OMP_NUM_THREADS='1') == '1'
+    assert _printed(STATUS.format('status.threads'), OMP_NUM_THREADS=' 1,4') == '1'
     limited = "import mindspore\nmindspore.set_context(runtime_num_threads=1)\n" + STATUS.format('status.threads')
     assert _printed(limited) == '1'
 
