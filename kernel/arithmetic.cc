@@ -58,9 +58,6 @@ struct Near<float> {
   static constexpr double kGap = 0x1p-14;
 };
 
-// Two doubles hold no more than 106 bits; a gap below this is their rounding.
-constexpr double kNoGap = 0x1p-96;
-
 // Elements that a lane adds up before it hands on: rounding errors grow with the number of additions in a row.
 constexpr int64_t kRun = 4096;
 constexpr int64_t kRunOfFloats = 32;
@@ -269,9 +266,7 @@ inline Cosine cosine_of(Sums<DoubleDouble> sums, Label label, double eps, double
   const DoubleDouble square1 = sums.square1 + DoubleDouble{eps, 0}, square2 = sums.square2 + DoubleDouble{eps, 0};
   if (square1.high == 0 || square2.high == 0) return directionless(sums.product.high, label, margin);
   const DoubleDouble cosine = sums.product / (sqrt(square1) * sqrt(square2));
-  const DoubleDouble gap = label == Label::kSimilar ? DoubleDouble{1, 0} - cosine : cosine - DoubleDouble{margin, 0};
-  const double rounded_gap = std::fabs(gap.high) < kNoGap ? 0 : gap.high;
-  return {1 / std::sqrt(square1.high), 1 / std::sqrt(square2.high), cosine.high, rounded_gap, 0, 0};
+  return {1 / std::sqrt(square1.high), 1 / std::sqrt(square2.high), cosine.high, gap_of(cosine, label, margin), 0, 0};
 }
 
 // The exponent that brings x, and sqrt(eps) beside it, to about 1; 0 for zeros and for what is not finite.
@@ -304,7 +299,8 @@ inline Cosine scaled_cosine(const double *x1, const double *x2, int64_t length, 
 inline bool is_between(double value, double low, double high) { return value >= low && value <= high; }
 
 // Whether the sums of the first attempt hold: inside the range of the arithmetic, and, where what is asked of them is
-// a small difference, not used up by it. Only the gradient asks for it near cos = ±1.
+// a small difference, not used up by it. Only the gradient asks for one of vectors near parallel, and parallel they are
+// by their own angle, which the cosine does not tell where eps has a share in the norms.
 template <class T>
 inline bool suffices(const Sums<double> &sums, const Cosine &found, bool for_gradient) {
   if (!std::is_same_v<T, float> &&
@@ -312,7 +308,8 @@ inline bool suffices(const Sums<double> &sums, const Cosine &found, bool for_gra
     return false;
   }
   if (std::fabs(found.gap) < Near<T>::kGap) return false;
-  return !(for_gradient && 1 - std::fabs(found.cosine) < Near<T>::kGap);
+  constexpr double kMax = 1 - Near<T>::kGap;
+  return !(for_gradient && sums.product * sums.product > kMax * kMax * sums.square1 * sums.square2);
 }
 
 inline bool is_in_range(const Sums<DoubleDouble> &sums, double eps) {
@@ -432,10 +429,6 @@ void forward_of(const Problem &problem, int64_t first_block, int64_t last_block,
       }
     }
   }
-}
-
-void write_result(const Problem &problem, double sum) {
-  set_number(reduced(problem, sum), problem.losses, problem.losses_dtype, 0);
 }
 
 // The coefficients of a pair whose upstream gradient is `weight`.
@@ -676,6 +669,6 @@ void backward(const Problem &problem, int64_t first_block, int64_t last_block) {
 
 extern const InstructionSet MS_COSINE_LOSS_INSTRUCTION_SET;
 const InstructionSet MS_COSINE_LOSS_INSTRUCTION_SET = {MS_COSINE_LOSS_NAME_OF(MS_COSINE_LOSS_INSTRUCTION_SET), forward,
-                                                       write_result, backward};
+                                                       backward};
 
 }  // namespace ms_cosine_loss

@@ -27,6 +27,7 @@
 #include "element.h"
 #include "floating_point.h"
 #include "layout.h"
+#include "pairs.h"
 #include "problem.h"
 #include "second_order.h"
 #include "thread_pool.h"
@@ -138,7 +139,7 @@ struct Tasks {
     const int64_t elements = problem.pairs * problem.length;
     blocks_each = elements < kSerialElements ? blocks : 1 + kTaskElements * blocks / (elements + 1);
     if (blocks_each < (blocks + kMaxTasks - 1) / kMaxTasks) blocks_each = (blocks + kMaxTasks - 1) / kMaxTasks;
-    count = blocks_each == 0 ? 0 : (blocks + blocks_each - 1) / blocks_each;
+    count = (blocks + blocks_each - 1) / blocks_each;
   }
   int64_t first(int64_t task) const { return task * blocks_each; }
   int64_t last(int64_t task) const { return first(task) + blocks_each < blocks ? first(task) + blocks_each : blocks; }
@@ -150,6 +151,10 @@ int64_t elements_of(const int64_t *shape, int rank) {
   return count;
 }
 
+void write_result(const Problem &problem, double sum) {
+  set_number(reduced(problem, sum), problem.losses, problem.losses_dtype, 0);
+}
+
 int forward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
   const DefaultFloatingPoint environment;
   constexpr int kLosses = 4;
@@ -159,19 +164,19 @@ int forward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
   problem.losses = params[kLosses];
   problem.losses_dtype = dtype_of(dtypes[kLosses]);
   if (!is_real(problem.losses_dtype)) return 1;
-  const InstructionSet &set = instruction_set();
   if (problem.pairs == 0) {
-    if (problem.reduction != Reduction::kNone) set.write_result(problem, 0);
+    if (problem.reduction != Reduction::kNone) write_result(problem, 0);
     return 0;
   }
   const Tasks tasks(problem);
+  const InstructionSet &set = instruction_set();
   std::vector<CompensatedSum> sums(tasks.count);
   run_in_parallel(threads, tasks.count,
                   [&](int64_t task) { set.forward(problem, tasks.first(task), tasks.last(task), &sums[task]); });
   if (problem.reduction == Reduction::kNone) return 0;
   CompensatedSum total;
   for (const CompensatedSum &each : sums) total.add(each.total());
-  set.write_result(problem, total.total());
+  write_result(problem, total.total());
   return 0;
 }
 

@@ -87,7 +87,7 @@ struct Problem {
 
   // A block is one contiguous row, or up to kMaxLanes pairs side by side.
   int64_t blocks_per_group() const { return has_rows ? 1 : (lanes + kMaxLanes - 1) / kMaxLanes; }
-  int64_t groups() const { return lanes == 0 ? 0 : pairs / lanes; }
+  int64_t groups() const { return pairs / lanes; }
   int64_t blocks() const { return groups() * blocks_per_group(); }
 };
 
@@ -111,8 +111,6 @@ struct InstructionSet {
   const char *name;
   // The losses of some blocks: written out, or added to `sum`.
   void (*forward)(const Problem &problem, int64_t first_block, int64_t last_block, CompensatedSum *sum);
-  // The reduced loss from the sum of all losses.
-  void (*write_result)(const Problem &problem, double sum);
   // The gradients, or their coefficients where inputs are broadcast.
   void (*backward)(const Problem &problem, int64_t first_block, int64_t last_block);
 };

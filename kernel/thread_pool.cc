@@ -19,8 +19,8 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
 
 #include "floating_point.h"
@@ -82,7 +82,7 @@ class ThreadPool {
   bool start_one() {
     try {
       std::thread([this] { wait_for_work(); }).detach();
-    } catch (const std::system_error &) {
+    } catch (const std::exception &) {
       return false;
     }
     ++started_;

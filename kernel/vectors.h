@@ -28,13 +28,20 @@
 
 #include "element.h"
 
+// Whole sets alone, whatever else the compiler was told of the processor: all that follows goes by one width.
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+#define MS_COSINE_LOSS_HAS_AVX512
+#elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+#define MS_COSINE_LOSS_HAS_AVX2
+#endif
+
 namespace ms_cosine_loss {
 // Internal linkage, for the reason given in element.h.
 namespace {
 
-#if defined(__AVX512F__)
+#if defined(MS_COSINE_LOSS_HAS_AVX512)
 constexpr int kWidth = 8;
-#elif defined(__AVX2__)
+#elif defined(MS_COSINE_LOSS_HAS_AVX2)
 constexpr int kWidth = 4;
 #else
 constexpr int kWidth = 2;
@@ -64,9 +71,9 @@ inline void store_bits(V value, void *to) {
 }
 
 inline Doubles fused_multiply_add(Doubles a, Doubles b, Doubles c) {
-#if defined(__AVX512F__)
+#if defined(MS_COSINE_LOSS_HAS_AVX512)
   return reinterpret_cast<Doubles>(_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c));
-#elif defined(__FMA__)
+#elif defined(MS_COSINE_LOSS_HAS_AVX2)
   return reinterpret_cast<Doubles>(_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c));
 #elif defined(__aarch64__)
   return reinterpret_cast<Doubles>(vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b));
@@ -76,9 +83,9 @@ inline Doubles fused_multiply_add(Doubles a, Doubles b, Doubles c) {
 }
 
 inline Floats fused_multiply_add(Floats a, Floats b, Floats c) {
-#if defined(__AVX512F__)
+#if defined(MS_COSINE_LOSS_HAS_AVX512)
   return reinterpret_cast<Floats>(_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c));
-#elif defined(__FMA__)
+#elif defined(MS_COSINE_LOSS_HAS_AVX2)
   return reinterpret_cast<Floats>(_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c));
 #elif defined(__aarch64__)
   return reinterpret_cast<Floats>(vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b));
@@ -89,7 +96,7 @@ inline Floats fused_multiply_add(Floats a, Floats b, Floats c) {
 
 // What the rounded product of a and b leaves out.
 inline Doubles error_of_product(Doubles a, Doubles b, Doubles product) {
-#if defined(__FMA__) || defined(__AVX512F__) || defined(__aarch64__)
+#if defined(MS_COSINE_LOSS_HAS_AVX2) || defined(MS_COSINE_LOSS_HAS_AVX512) || defined(__aarch64__)
   return fused_multiply_add(a, b, -product);
 #else
   // Dekker's splitting into halves of 26 bits.
@@ -112,9 +119,9 @@ inline Doubles load(const BFloat16 *from) {
   return __builtin_convertvector(reinterpret_cast<HalfFloats>(bits), Doubles);
 }
 inline Doubles load(const Float16 *from) {
-#if defined(__AVX512F__)
+#if defined(MS_COSINE_LOSS_HAS_AVX512)
   return reinterpret_cast<Doubles>(_mm512_cvtps_pd(_mm256_cvtph_ps(load_bits<__m128i>(from))));
-#elif defined(__F16C__)
+#elif defined(MS_COSINE_LOSS_HAS_AVX2)
   return reinterpret_cast<Doubles>(_mm256_cvtps_pd(_mm_cvtph_ps(_mm_loadl_epi64((const __m128i *)from))));
 #else
   Doubles result;
@@ -130,9 +137,9 @@ struct TwoFloats {
 };
 
 inline Floats load32(const Float16 *from) {
-#if defined(__AVX512F__)
+#if defined(MS_COSINE_LOSS_HAS_AVX512)
   return reinterpret_cast<Floats>(_mm512_cvtph_ps(load_bits<__m256i>(from)));
-#elif defined(__F16C__)
+#elif defined(MS_COSINE_LOSS_HAS_AVX2)
   return reinterpret_cast<Floats>(_mm256_cvtph_ps(load_bits<__m128i>(from)));
 #else
   const Bits32 bits = __builtin_convertvector(load_bits<Bits16>(from), Bits32);
@@ -156,7 +163,7 @@ inline void store_vector(V value, void *to) {
 #if defined(__x86_64__)
   if (kStream) {
     if constexpr (sizeof(V) == 64) {
-#if defined(__AVX512F__)
+#if defined(MS_COSINE_LOSS_HAS_AVX512)
       _mm512_stream_si512(static_cast<__m512i *>(to), reinterpret_cast<__m512i>(value));
 #endif
     } else if constexpr (sizeof(V) == 32) {
@@ -192,9 +199,9 @@ inline void store(Doubles value, BFloat16 *to) {
 }
 template <bool kStream>
 inline void store(Doubles value, Float16 *to) {
-#if defined(__AVX512F__)
+#if defined(MS_COSINE_LOSS_HAS_AVX512)
   store_bits(_mm256_cvtps_ph(_mm512_cvtpd_ps((__m512d)value), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), to);
-#elif defined(__F16C__)
+#elif defined(MS_COSINE_LOSS_HAS_AVX2)
   const __m128i halves = _mm_cvtps_ph(_mm256_cvtpd_ps((__m256d)value), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   _mm_storel_epi64(reinterpret_cast<__m128i *>(to), halves);
 #else
@@ -218,10 +225,10 @@ template <bool kStream>
 inline void store_two(TwoFloats value, Float16 *to) {
   const Floats values[2] = {value.first, value.second};
   for (int k = 0; k < 2; ++k) {
-#if defined(__AVX512F__)
+#if defined(MS_COSINE_LOSS_HAS_AVX512)
     store_vector<kStream>(_mm512_cvtps_ph((__m512)values[k], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC),
                           to + k * kWidth32);
-#elif defined(__F16C__)
+#elif defined(MS_COSINE_LOSS_HAS_AVX2)
     store_vector<kStream>(_mm256_cvtps_ph((__m256)values[k], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC),
                           to + k * kWidth32);
 #else
@@ -243,9 +250,9 @@ inline void finish_streaming() {
 
 // The sum of the lanes, by halves.
 inline double sum_of_lanes(Doubles value) {
-#if defined(__AVX512F__)
+#if defined(MS_COSINE_LOSS_HAS_AVX512)
   return _mm512_reduce_add_pd((__m512d)value);
-#elif defined(__AVX2__)
+#elif defined(MS_COSINE_LOSS_HAS_AVX2)
   const __m128d half = _mm_add_pd(_mm256_castpd256_pd128((__m256d)value), _mm256_extractf128_pd((__m256d)value, 1));
   return half[0] + half[1];
 #else

@@ -386,6 +386,19 @@ def test_gradient_of_dissimilar_halves_down_to_1e_9():
         assert_rows_within(each, truly, 4 * UNIT[ms.float16])
 
 
+@pytest.mark.parametrize(('scale', 'eps'), [(2.0 ** -9, 1e-2), (2.0 ** -11, 3e-4)])
+def test_gradient_of_nearly_parallel_halves_whose_cosine_eps_hides(scale, eps):
+    # eps is about the squared norm of the second row: the cosine is 0.6, but the terms of a gradient cancel as ever.
+    x1, x2 = np.full((1, 1024), 1.943359375), np.full((1, 1024), 1.3408203125)
+    x2[:, :4] += UNIT[ms.float16]
+    inputs, upstream = (x1, x2 * scale, np.ones(1)), 2.0 ** 15
+    found = gradients(*inputs, ms.float16, upstream, reduction='sum', eps=eps)
+    # In float64: differences of 50 digits take minutes at this length.
+    for each, truly in zip(found, gradients(*inputs, ms.float64, upstream, reduction='sum', eps=eps)):
+        assert_rows_within(each, truly, 4 * UNIT[ms.float16])
+
+
+
 def test_the_derivative_by_the_upstream_gradient_is_summed_beyond_float64():
     # The gradient of each of these pairs is its second vector, and their products with the directions are the summands.
     x1, x2, labels = np.tile([1.0, 0.0], (3, 1)), np.tile([0.0, 1.0], (3, 1)), tensor(-np.ones(3), ms.int32)

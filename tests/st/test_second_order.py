@@ -118,6 +118,21 @@ def test_opposite_pairs_at_the_margin_of_no_cosine():
                   ms.float32)
 
 
+@pytest.mark.parametrize('dtype', [ms.float32, ms.float64], ids=str)
+def test_hinge_is_open_where_cosine_is_exactly_the_margin(dtype):
+    # By its roots it is 0.49999….
+    x1, x2, vectors = np.array([[1.0, 1.0, 0.0]]), np.array([[1.0, 0.0, 1.0]]), [np.array([[1.0, 0.0, 2.0]])] * 2
+    labels, settings, loss = np.array([-1]), {'eps': 0, 'reduction': 'sum'}, CosineEmbeddingLoss(0.5, 'sum', eps=0)
+    targets = tensor(labels, ms.int32)
+
+    def function(first, second):
+        return loss(first, second, targets)
+
+    # Nothing but the hinge asks for the margin.
+    expected = _true_products(x1, x2, labels, *vectors, bent=lambda losses: losses, margin=0.25, **settings)
+    _assert_close(_products(function, x1, x2, *vectors, dtype), expected, dtype)
+
+
 def test_third_derivatives(mode, implementation):
     x1, x2, labels = normal(16, (3, 4)), tensor(normal(17, (3, 4)), ms.float64), tensor([1, -1, 1], ms.int32)
     direction = normal(18, (3, 4))
