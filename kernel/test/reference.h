@@ -466,8 +466,10 @@ class Truth {
     if (label == -1) {
       // Beside the hinge the last digits cannot tell; at it, the pair counts.
       const long double blurred = is_wide_ ? 2e-29L * (count + 1) : 0x1p-60L * (count + 1);
-      if (distance < 1e-13L * (count + 1) && (distance != 0 || product_size != 0)) is_second_judged = false;
-      if (distance < blurred && (distance != 0 || (!is_wide_ && product_size != 0))) return mark(&Side::is_open);
+      if (distance < blurred && (distance != 0 || (!is_wide_ && product_size != 0))) {
+        is_second_judged = false;
+        return mark(&Side::is_open);
+      }
       if (gap.value < 0) return;
     }
     const long double weight = label == 1 ? -upstream : upstream;
