@@ -194,16 +194,15 @@ def test_zero_rows(shapes, eps):
 
 @pytest.mark.parametrize('shapes', [([None, 8], [None, 8], [None]), (None, None, None)], ids=['batch', 'rank'])
 @pytest.mark.parametrize(('reduction', 'expected'), [('none', []), ('sum', 0), ('mean', math.nan)])
-@pytest.mark.parametrize('dtype', [ms.float32, ms.float64], ids=str)
-def test_empty_batches_after_a_full_one(shapes, reduction, expected, dtype):
+def test_empty_batches_after_a_full_one(shapes, reduction, expected):
     # Sums of nothing would show what the full batch has left behind.
-    loss, gradient = _compiled(shapes, dtype, reduction=reduction)
+    loss, gradient = _compiled(shapes, reduction=reduction)
     for size in (64, 0, 64, 0):
-        inputs = (*(tensor(normal(seed, (size, 8), dtype), dtype) for seed in (1, 2)), tensor(signs(3, size), ms.int32))
+        x1, x2 = (tensor(normal(seed, (size, 8), ms.float32), ms.float32) for seed in (1, 2))
+        inputs = x1, x2, tensor(signs(3, size), ms.int32)
         found = array(loss(*inputs))
-        upstream = tensor(np.ones(size if reduction == 'none' else ()), arithmetic(dtype))
-        gradients = [array(each) for each in gradient(*inputs, upstream)]
-        assert [each.shape for each in gradients] == [(size, 8)] * 2
+        upstream = tensor(np.ones(size if reduction == 'none' else ()), ms.float32)
+        assert [each.shape for each in gradient(*inputs, upstream)] == [(size, 8)] * 2
         if size == 0:
             np.testing.assert_array_equal(found, expected)
 
