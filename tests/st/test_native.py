@@ -376,10 +376,10 @@ def test_the_gradient_of_halves_is_rounded_to_nearest_in_whole_rows_and_their_re
 
 def test_gradient_of_dissimilar_halves_down_to_1e_9():
     # Rows that float32 would add up with roundings to one side, another one for each of the three sums.
-    x1 = np.full((2, 1024), [[1.943359375], [1.841796875]])
-    x2 = np.full((2, 1024), [[1.3408203125], [1.3369140625]])
+    rng = np.random.default_rng(3)
+    x1, x2 = (rounded(rng.uniform(1, most, (100, 1)), ms.float16) * np.ones((1, 1024)) for most in (2, 1.35))
     x2[:, :4] += UNIT[ms.float16]
-    labels, upstream = np.array([-1, -1]), 2.0 ** 15
+    labels, upstream = np.full(100, -1), 2.0 ** 15
     found = gradients(x1, x2, labels, ms.float16, upstream, reduction='sum')
     # In float64: differences of 50 digits take minutes at this length.
     for each, truly in zip(found, gradients(x1, x2, labels, ms.float64, upstream, reduction='sum')):
