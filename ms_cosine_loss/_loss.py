@@ -122,8 +122,8 @@ class CosineEmbeddingLoss(nn.LossBase):
           gives 0.
         - The native implementation gives a finite loss for every finite input. The plain one needs squared norms inside
           the range of its arithmetic: norms up to 1.8e19 for bfloat16 and float32, up to 1.3e154 for float64, any for
-          float16; beyond it the loss is NaN, or as if the cosine were 0. Its gradients end a little earlier, and the
-          earlier the more pairs a mean is of. See :func:`ms_cosine_loss.set_implementation`.
+          float16; beyond it the loss is NaN, or as if the cosine were 0. Its gradients end earlier, and the earlier
+          the more pairs a mean is of. See :func:`ms_cosine_loss.set_implementation`.
         - With dynamic shapes in graph mode, a length that is not known while the graph is compiled is taken to fit.
           Labels that turn out to have length 1 then count for every pair. With dynamic rank the logits must have at
           least two dimensions.

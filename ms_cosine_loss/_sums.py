@@ -76,13 +76,13 @@ def sum_along(x: Tensor, axis: int) -> Tensor:
 
 
 def sum_along_unknown(x: Tensor, axis: int) -> Tensor:
-    """The same of a shape, or even a rank, that is not known when the graph is compiled."""
+    """The same where the shape, or even the rank, is not known, and runs cannot be planned."""
     # By its shape the sum of float32 becomes exact.
     x = ops.expand_dims(x, -1)
     axis = axis if axis >= 0 else axis - 1
     total = mint.sum(x, axis, True)
     if x.dtype == float64:
-        # What is left beside the mean is summed almost without an error. It is rounding, and has no gradient.
+        # As in `sum_of_all`.
         total = total + mint.sum(ops.stop_gradient(x - total / x.shape[axis]), axis, True)
     return mint.sum(total, -1)
 
@@ -92,6 +92,6 @@ def sum_of_all(x: Tensor) -> Tensor:
     # By its shape the sum of float32 becomes exact. A reshape would crash a step that `jit` compiles from bytecode.
     total = mint.sum(ops.expand_dims(ops.expand_dims(x, 0), -1))
     if x.dtype == float64:
-        # As above.
+        # What is left beside the mean is summed almost without an error. It is rounding, and has no gradient.
         total = total + mint.sum(ops.stop_gradient(x - total / x.size))
     return total

@@ -32,6 +32,7 @@ from tests.st.evaluation import (
     gradients,
     labels_shape,
     normal,
+    norms,
     pair_gradients,
     rounded,
     signs,
@@ -321,6 +322,18 @@ def test_large_and_small_norms(eps, dtype):
     x1, x2, labels = (np.concatenate(each) for each in zip(*pairs))
     expected = truth.gradients(x1, x2, labels, margin=-1.0, eps=eps)
     _assert_gradients(gradients(x1, x2, labels, dtype, margin=-1.0, reduction='none', eps=eps), expected, dtype)
+
+
+@pytest.mark.parametrize(('pairs', 'power'), [(1, 52), (16384, 46)])
+def test_norms_up_to_the_end_of_plain(pairs, power):
+    # With eps 0 the gradient of longer vectors is as much shorter; docs/numerics.md says how far plain goes.
+    x1, x2, labels = normal(71, (pairs, 4), ms.float32), normal(72, (pairs, 4), ms.float32), np.ones(pairs)
+    x1, x2 = (rounded(x / norms(x)[:, None], ms.float32) for x in (x1, x2))
+    scale = 2.0 ** power
+    for found, truly in zip(gradients(scale * x1, scale * x2, labels, ms.float32, eps=0),
+                            gradients(x1, x2, labels, ms.float64, eps=0)):
+        # The contract's 1e-6, for all pairs together: few of them are near cos = ±1.
+        assert np.linalg.norm(scale * found - truly) <= 1e-6 * np.linalg.norm(truly)
 
 
 def test_largest_float16():

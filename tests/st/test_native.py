@@ -398,7 +398,6 @@ def test_gradient_of_nearly_parallel_halves_whose_cosine_eps_hides(scale, eps):
         assert_rows_within(each, truly, 4 * UNIT[ms.float16])
 
 
-
 def test_the_derivative_by_the_upstream_gradient_is_summed_beyond_float64():
     # The gradient of each of these pairs is its second vector, and their products with the directions are the summands.
     x1, x2, labels = np.tile([1.0, 0.0], (3, 1)), np.tile([0.0, 1.0], (3, 1)), tensor(-np.ones(3), ms.int32)
