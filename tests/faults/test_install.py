@@ -90,14 +90,21 @@ def _answer(python, cwd):
     return (finished.stdout.strip() or finished.stderr.strip()).splitlines()[-1]
 
 
+def _way(what, checkout, folder):
+    """The command that builds the checkout in its place or installs it, and how to ask the loss that it leaves."""
+    if what == 'build_ext':
+        return ([sys.executable, 'setup.py', '-q', 'build_ext', '--inplace'],
+                lambda: run(['-m', 'tests.faults.answer'], folder, ahead=[checkout]))
+    python = _environment(folder / 'environment')
+    return _install(python), lambda: _answer(python, folder)
+
+
 @pytest.mark.parametrize('how', [signal.SIGINT, signal.SIGKILL], ids=['SIGINT', 'SIGKILL'])
 @pytest.mark.parametrize('moment', ['compile', 'link'])
 @pytest.mark.parametrize('what', ['build_ext', 'pip install'])
 def test_interrupted_install(tmp_path, outcome, checkout, what, moment, how):
     """An install is interrupted, then repeated."""
-    python = _environment(tmp_path / 'environment')
-    in_place = what == 'build_ext'
-    command = [sys.executable, 'setup.py', '-q', 'build_ext', '--inplace'] if in_place else _install(python)
+    command, answer = _way(what, checkout, tmp_path)
     mark = tmp_path / 'mark'
     at = 'link' if moment == 'link' else 'avx512' if os.uname().machine == 'x86_64' else 'arithmetic'
     process = _start(command, checkout, MS_FAULT_AT=at, MS_FAULT_MARK=str(mark))
@@ -108,33 +115,19 @@ def test_interrupted_install(tmp_path, outcome, checkout, what, moment, how):
         time.sleep(0.05)
     end(process, how)
     assert process.returncode != 0
-
-    def answer():
-        if in_place:
-            return run(['-m', 'tests.faults.answer'], tmp_path, ahead=[checkout])
-        return _answer(python, tmp_path)
-
     left = answer()
     again = _start(command, checkout)
     assert again.wait(_PATIENCE) == 0, end(again)
     repeated = answer()
     outcome(f'after it: {left}; after the repetition: {repeated}')
-    assert left.startswith('right, by plain') if in_place else left.startswith('ModuleNotFoundError')
+    assert left.startswith('right, by plain' if what == 'build_ext' else 'ModuleNotFoundError')
     assert repeated.startswith('right, by native')
 
 
 @pytest.mark.parametrize('what', ['build_ext', 'pip install'])
 def test_failing_build_where_there_is_a_library(tmp_path, outcome, checkout, what):
     """A kernel that was built before cannot be built again."""
-    python = _environment(tmp_path / 'environment')
-    in_place = what == 'build_ext'
-    command = [sys.executable, 'setup.py', '-q', 'build_ext', '--inplace'] if in_place else _install(python)
-
-    def answer():
-        if in_place:
-            return run(['-m', 'tests.faults.answer'], tmp_path, ahead=[checkout])
-        return _answer(python, tmp_path)
-
+    command, answer = _way(what, checkout, tmp_path)
     built = _start(command, checkout)
     assert built.wait(_PATIENCE) == 0, end(built)
     before = answer()
