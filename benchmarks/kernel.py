@@ -19,7 +19,7 @@ import tempfile
 
 import numpy as np
 
-from ms_cosine_loss import _native
+from ms_cosine_loss.implementations import native
 
 _HERE = pathlib.Path(__file__).parent
 _STREAM_FROM = 32 << 20
@@ -44,13 +44,14 @@ class Kernel:
     """A forward and a backward call on fixed inputs."""
 
     def __init__(self, x1, x2, labels, margin):
-        self._library = ctypes.CDLL(str(_native.LIBRARY))
+        self._library = ctypes.CDLL(str(native.LIBRARY))
         x1, x2 = aligned(x1), aligned(x2)
-        settings = _native._packed(margin, 1e-12, 'mean', 1, 0).asnumpy()
+        settings = native._packed(1e-12, 'mean', 1, 0).asnumpy(), native._packed_margin(margin).asnumpy()
         one = np.array(0x3f80, np.uint16) if x1.dtype == np.uint16 else np.ones((), x1.dtype)
-        inputs = [x1, x2, labels, settings]
+        inputs = [x1, x2, labels, *settings]
         self._forward = self._arguments([*inputs, np.zeros_like(one)])
-        self._backward = self._arguments([*inputs, one, aligned(np.zeros_like(x1)), aligned(np.zeros_like(x2))])
+        self._backward = self._arguments([*inputs, one, aligned(np.zeros_like(x1)), aligned(np.zeros_like(x2)),
+                                          np.zeros((), np.int64)])
 
     @staticmethod
     def _arguments(arrays):
@@ -67,7 +68,7 @@ class Kernel:
 
     def results(self):
         """The loss and the gradients of the last call."""
-        return [self._forward[1][-1], *self._backward[1][-2:]]
+        return [self._forward[1][-1], *self._backward[1][-3:-1]]
 
     def forward(self):
         """The loss."""

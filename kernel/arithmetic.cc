@@ -611,7 +611,7 @@ inline void write_coefficients(const Problem &problem, const Block<T> &block, co
 }
 
 template <class T>
-void backward_of(const Problem &problem, int64_t first_block, int64_t last_block) {
+void backward_of(const Problem &problem, int64_t first_block, int64_t last_block, CompensatedSum *by_margin) {
   for (int64_t index = first_block; index < last_block; ++index) {
     const Block<T> block = block_at<T>(problem, index);
     Label labels[kMaxLanes];
@@ -625,6 +625,7 @@ void backward_of(const Problem &problem, int64_t first_block, int64_t last_block
       if (labels[i] == Label::kDissimilar && cosines[i].gap < 0) continue;
       const double weight = upstream_of(problem, block.first_pair + i);
       weights[i] = labels[i] == Label::kSimilar ? -weight : weight;
+      if (labels[i] == Label::kDissimilar) by_margin->add(-weight);
       counts[i] = true;
     }
     if (problem.coefficients != nullptr) {
@@ -649,16 +650,16 @@ void forward(const Problem &problem, int64_t first_block, int64_t last_block, Co
   }
 }
 
-void backward(const Problem &problem, int64_t first_block, int64_t last_block) {
+void backward(const Problem &problem, int64_t first_block, int64_t last_block, CompensatedSum *by_margin) {
   switch (problem.dtype) {
     case Dtype::kFloat16:
-      return backward_of<Float16>(problem, first_block, last_block);
+      return backward_of<Float16>(problem, first_block, last_block, by_margin);
     case Dtype::kBFloat16:
-      return backward_of<BFloat16>(problem, first_block, last_block);
+      return backward_of<BFloat16>(problem, first_block, last_block, by_margin);
     case Dtype::kFloat32:
-      return backward_of<float>(problem, first_block, last_block);
+      return backward_of<float>(problem, first_block, last_block, by_margin);
     default:
-      return backward_of<double>(problem, first_block, last_block);
+      return backward_of<double>(problem, first_block, last_block, by_margin);
   }
 }
 

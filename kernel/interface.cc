@@ -44,9 +44,11 @@ extern const InstructionSet avx512;
 
 namespace {
 
-// What the fourth input holds: the settings as int64, the real numbers as their bits, so that no mixed precision can
-// round them.
-enum Setting { kMargin, kEps, kReduction, kAxis, kThreads, kSettingsCount };
+// What the fourth input holds: the settings as int64, the real number as its bits, so that no mixed precision can round
+// it. The fifth is the margin: bits where it is constant, a real number where it is given anew in each call.
+enum Setting { kEps, kReduction, kAxis, kThreads, kSettingsCount };
+
+enum Input { kLogits1, kLogits2, kLabels, kSettings, kMargin, kUpstream };
 
 // Elements below which one thread is faster than waking others, and the share that a task takes.
 constexpr int64_t kSerialElements = int64_t{1} << 17;
@@ -109,19 +111,26 @@ int allowed_threads(int64_t limit) {
 
 // The part of a call that both directions share; false if it cannot be what this library was built for.
 bool prepare(void **params, const int *ndims, int64_t **shapes, const char **dtypes, Problem *problem, int *threads) {
-  constexpr int kLogits1 = 0, kLogits2 = 1, kLabels = 2, kSettings = 3;
   problem->dtype = dtype_of(dtypes[kLogits1]);
   problem->labels_dtype = dtype_of(dtypes[kLabels]);
   if (!is_real(problem->dtype) || dtype_of(dtypes[kLogits2]) != problem->dtype ||
       problem->labels_dtype == Dtype::kUnknown || dtype_of(dtypes[kSettings]) != Dtype::kInt64 ||
-      ndims[kSettings] != 1 || shapes[kSettings][0] != kSettingsCount || ndims[kLogits1] != ndims[kLogits2]) {
+      ndims[kSettings] != 1 || shapes[kSettings][0] != kSettingsCount || ndims[kLogits1] != ndims[kLogits2] ||
+      ndims[kMargin] != 0) {
     return false;
   }
   problem->x1 = params[kLogits1];
   problem->x2 = params[kLogits2];
   problem->labels = params[kLabels];
   const int64_t *settings = static_cast<const int64_t *>(params[kSettings]);
-  problem->margin = bit_cast<double>(settings[kMargin]);
+  const Dtype margin_dtype = dtype_of(dtypes[kMargin]);
+  if (margin_dtype == Dtype::kInt64) {
+    problem->margin = bit_cast<double>(*static_cast<const int64_t *>(params[kMargin]));
+  } else if (is_real(margin_dtype)) {
+    problem->margin = number_at(params[kMargin], margin_dtype, 0);
+  } else {
+    return false;
+  }
   problem->eps = bit_cast<double>(settings[kEps]);
   problem->reduction = static_cast<Reduction>(settings[kReduction]);
   if (!lay_out(shapes[kLogits1], shapes[kLogits2], ndims[kLogits1], settings[kAxis], problem)) return false;
@@ -155,9 +164,15 @@ void write_result(const Problem &problem, double sum) {
   set_number(reduced(problem, sum), problem.losses, problem.losses_dtype, 0);
 }
 
+double total_of(const std::vector<CompensatedSum> &sums) {
+  CompensatedSum total;
+  for (const CompensatedSum &each : sums) total.add(each.total());
+  return total.total();
+}
+
 int forward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
   const DefaultFloatingPoint environment;
-  constexpr int kLosses = 4;
+  constexpr int kLosses = 5;
   Problem problem = {};
   int threads;
   if (!prepare(params, ndims, shapes, dtypes, &problem, &threads)) return 1;
@@ -174,19 +189,22 @@ int forward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
   run_in_parallel(threads, tasks.count,
                   [&](int64_t task) { set.forward(problem, tasks.first(task), tasks.last(task), &sums[task]); });
   if (problem.reduction == Reduction::kNone) return 0;
-  CompensatedSum total;
-  for (const CompensatedSum &each : sums) total.add(each.total());
-  write_result(problem, total.total());
+  write_result(problem, total_of(sums));
   return 0;
 }
-
-constexpr int kUpstream = 4;
 
 // The answer to whatever asks for a derivative where there are no pairs.
 void clear(void **params, const int *ndims, int64_t **shapes, const char **dtypes, int first, int last) {
   for (int i = first; i <= last; ++i) {
     std::memset(params[i], 0, elements_of(shapes[i], ndims[i]) * size_of(dtype_of(dtypes[i])));
   }
+}
+
+// The gradient of the margin; a constant one has none.
+void write_margin_gradient(double value, void **params, const char **dtypes, int at) {
+  const Dtype dtype = dtype_of(dtypes[at]);
+  if (is_real(dtype)) return set_number(value, params[at], dtype, 0);
+  std::memset(params[at], 0, sizeof(int64_t));
 }
 
 bool take_upstream(void **params, const char **dtypes, Problem *problem) {
@@ -197,18 +215,19 @@ bool take_upstream(void **params, const char **dtypes, Problem *problem) {
 
 int backward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
   const DefaultFloatingPoint environment;
-  constexpr int kGradient1 = 5, kGradient2 = 6;
+  constexpr int kGradient1 = 6, kGradient2 = 7, kMarginGradient = 8;
   Problem problem = {};
   int threads;
   if (!prepare(params, ndims, shapes, dtypes, &problem, &threads)) return 1;
   problem.gradient1 = params[kGradient1];
   problem.gradient2 = params[kGradient2];
   if (!take_upstream(params, dtypes, &problem) || dtype_of(dtypes[kGradient1]) != problem.dtype ||
-      dtype_of(dtypes[kGradient2]) != problem.dtype) {
+      dtype_of(dtypes[kGradient2]) != problem.dtype || dtype_of(dtypes[kMarginGradient]) != dtype_of(dtypes[kMargin])) {
     return 1;
   }
   if (problem.pairs == 0) {
     clear(params, ndims, shapes, dtypes, kGradient1, kGradient2);
+    write_margin_gradient(0, params, dtypes, kMarginGradient);
     return 0;
   }
   problem.can_stream = 2 * problem.pairs * problem.length * size_of(problem.dtype) > last_level_cache();
@@ -216,15 +235,18 @@ int backward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
   if (problem.is_broadcast) problem.coefficients = coefficients.data();
   const Tasks tasks(problem);
   const InstructionSet &set = instruction_set();
-  run_in_parallel(threads, tasks.count,
-                  [&](int64_t task) { set.backward(problem, tasks.first(task), tasks.last(task)); });
+  std::vector<CompensatedSum> by_margin(tasks.count);
+  run_in_parallel(threads, tasks.count, [&](int64_t task) {
+    set.backward(problem, tasks.first(task), tasks.last(task), &by_margin[task]);
+  });
   if (problem.is_broadcast) gather_gradients(problem, threads);
+  write_margin_gradient(total_of(by_margin), params, dtypes, kMarginGradient);
   return 0;
 }
 
 int second_order(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
   const DefaultFloatingPoint environment;
-  constexpr int kDirection1 = 5, kDirection2 = 6, kByX1 = 7, kByX2 = 8, kByUpstream = 9;
+  constexpr int kDirection1 = 6, kDirection2 = 7, kMarginDirection = 8, kByX1 = 9, kByX2 = 10, kByUpstream = 11;
   Problem problem = {};
   int threads;
   if (!prepare(params, ndims, shapes, dtypes, &problem, &threads)) return 1;
@@ -232,12 +254,17 @@ int second_order(void **params, int *ndims, int64_t **shapes, const char **dtype
   for (const int each : {kDirection1, kDirection2, kByX1, kByX2}) {
     if (dtype_of(dtypes[each]) != problem.dtype) return 1;
   }
+  const Dtype margin_dtype = dtype_of(dtypes[kMarginDirection]);
+  if (margin_dtype != dtype_of(dtypes[kMargin]) || ndims[kMarginDirection] != 0) return 1;
   if (problem.pairs == 0) {
     clear(params, ndims, shapes, dtypes, kByX1, kByUpstream);
     return 0;
   }
-  write_second_order(
-      problem, {params[kDirection1], params[kDirection2], params[kByX1], params[kByX2], params[kByUpstream]}, threads);
+  const double margin_direction = is_real(margin_dtype) ? number_at(params[kMarginDirection], margin_dtype, 0) : 0;
+  write_second_order(problem,
+                     {params[kDirection1], params[kDirection2], margin_direction, params[kByX1], params[kByX2],
+                      params[kByUpstream]},
+                     threads);
   return 0;
 }
 
@@ -252,10 +279,10 @@ class OutOfMemory : public std::exception {
 }  // namespace
 }  // namespace ms_cosine_loss
 
-// x1, x2, labels, settings -> losses
+// x1, x2, labels, settings, margin -> losses
 MS_COSINE_LOSS_EXPORT int ms_cosine_loss_forward(int nparam, void **params, int *ndims, int64_t **shapes,
                                                  const char **dtypes, void *, void *) try {
-  return nparam == 5 ? ms_cosine_loss::forward(params, ndims, shapes, dtypes) : 1;
+  return nparam == 6 ? ms_cosine_loss::forward(params, ndims, shapes, dtypes) : 1;
 } catch (const std::bad_alloc &) {
   throw ms_cosine_loss::OutOfMemory();
 }
@@ -266,25 +293,25 @@ MS_COSINE_LOSS_EXPORT int ms_cosine_loss_forward_of_each(int nparam, void **para
   return ms_cosine_loss_forward(nparam, params, ndims, shapes, dtypes, stream, extra);
 }
 
-// x1, x2, labels, settings, upstream gradient -> gradient of x1, gradient of x2
+// x1, x2, labels, settings, margin, upstream gradient -> gradients of x1, x2 and the margin
 MS_COSINE_LOSS_EXPORT int ms_cosine_loss_backward(int nparam, void **params, int *ndims, int64_t **shapes,
                                                   const char **dtypes, void *, void *) try {
-  return nparam == 7 ? ms_cosine_loss::backward(params, ndims, shapes, dtypes) : 1;
+  return nparam == 9 ? ms_cosine_loss::backward(params, ndims, shapes, dtypes) : 1;
 } catch (const std::bad_alloc &) {
   throw ms_cosine_loss::OutOfMemory();
 }
 
-// x1, x2, labels, settings, upstream gradient, directions of both gradients -> what their products with the gradients
-// change by with x1, x2 and the upstream gradient
+// x1, x2, labels, settings, margin, upstream gradient, directions of the three gradients -> what their products with the
+// gradients change by with x1, x2 and the upstream gradient
 MS_COSINE_LOSS_EXPORT int ms_cosine_loss_second_order(int nparam, void **params, int *ndims, int64_t **shapes,
                                                       const char **dtypes, void *, void *) try {
-  return nparam == 10 ? ms_cosine_loss::second_order(params, ndims, shapes, dtypes) : 1;
+  return nparam == 12 ? ms_cosine_loss::second_order(params, ndims, shapes, dtypes) : 1;
 } catch (const std::bad_alloc &) {
   throw ms_cosine_loss::OutOfMemory();
 }
 
 // Counted up whenever a call would mean something else.
-MS_COSINE_LOSS_EXPORT int ms_cosine_loss_interface_version() { return 1; }
+MS_COSINE_LOSS_EXPORT int ms_cosine_loss_interface_version() { return 2; }
 
 MS_COSINE_LOSS_EXPORT const char *ms_cosine_loss_instruction_set() { return ms_cosine_loss::instruction_set().name; }
 

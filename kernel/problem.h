@@ -111,8 +111,8 @@ struct InstructionSet {
   const char *name;
   // The losses of some blocks: written out, or added to `sum`.
   void (*forward)(const Problem &problem, int64_t first_block, int64_t last_block, CompensatedSum *sum);
-  // The gradients, or their coefficients where inputs are broadcast.
-  void (*backward)(const Problem &problem, int64_t first_block, int64_t last_block);
+  // The gradients, or their coefficients where inputs are broadcast; that of the margin is added to `by_margin`.
+  void (*backward)(const Problem &problem, int64_t first_block, int64_t last_block, CompensatedSum *by_margin);
 };
 
 }  // namespace ms_cosine_loss

@@ -84,7 +84,8 @@ double add_pair(const Problem &problem, const SecondOrder &request, int64_t pair
     turned1 += a * p;
     turned2 += b * q;
   }
-  if (square1 == 0 || square2 == 0) return 0;
+  const double by_margin = label == Label::kDissimilar ? -request.margin_direction : 0;
+  if (square1 == 0 || square2 == 0) return 0 < problem.margin ? 0 : by_margin;
   const double inverse = 1 / (std::sqrt(square1) * std::sqrt(square2)), cosine = product * inverse;
   if (label == Label::kDissimilar && !is_open(problem, x1, x2, cosine)) return 0;
   const double sign = label == Label::kSimilar ? -1 : 1;
@@ -98,7 +99,7 @@ double add_pair(const Problem &problem, const SecondOrder &request, int64_t pair
     write(place.at1 + i1, weight * (inverse * q - cosine / square1 * p - inverse * turned * b + on_x1 * a),
           place.at2 + i2, weight * (inverse * p - cosine / square2 * q - inverse * turned * a + on_x2 * b));
   }
-  return sign * (crossed * inverse - cosine * turned);
+  return sign * (crossed * inverse - cosine * turned) + by_margin;
 }
 
 // The elements of one input, whose stride is 0 where it is broadcast.

@@ -20,11 +20,13 @@
 
 namespace ms_cosine_loss {
 
-// For S = <gradient 1, direction1> + <gradient 2, direction2>, a number, what it changes by with each of the inputs of
-// the backward pass. All of the dtype of the logits, but for the upstream gradient's.
+// For S = <gradient 1, direction1> + <gradient 2, direction2> + margin gradient * margin_direction, a number, what it
+// changes by with each of the inputs of the backward pass. All of the dtype of the logits, but for the upstream
+// gradient's.
 struct SecondOrder {
   const void *direction1;
   const void *direction2;
+  double margin_direction;
   void *by_x1;
   void *by_x2;
   void *by_upstream;

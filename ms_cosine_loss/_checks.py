@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from typing import Any, Optional
 
 import mindspore as ms
+from mindspore import Tensor
 from mindspore.ops import constexpr
 
 REDUCTIONS = ('none', 'mean', 'sum')
@@ -44,16 +45,34 @@ def _type_name(value: object) -> str:
     return type(value).__name__
 
 
+def _listed(dtypes: Sequence[Any]) -> str:
+    return ', '.join(str(each) for each in dtypes)
+
+
 def _in_a_graph(value: object) -> str:
-    # What a compiled graph is given anew each time arrives as None.
+    # A non-constant argument reaches a constexpr as None.
     return ' that is known when a graph is compiled' if value is None else ''
 
 
 @constexpr(check=False)
-def check_settings(margin: Any, reduction: object, axis: object, eps: Any) -> None:
-    """The constructor's arguments, or the function's own."""
+def check_margin(shape: Any, dtype: Any) -> None:
+    """A margin that is a Tensor: its numbers are not looked at, for they are known when the graph runs."""
+    if dtype not in LOGITS_DTYPES:
+        raise TypeError(f"{_FOR} 'margin' must have a dtype in [{_listed(LOGITS_DTYPES)}], but got {dtype}.")
+    if _rank(shape) not in (None, 0):
+        raise ValueError(f"{_FOR} 'margin' must be a number or a Tensor of shape (), but got shape {_shown(shape)}.")
+
+
+@constexpr(check=False)
+def check_settings(margin: Any, reduction: object, axis: object, eps: Any) -> tuple[float, float]:
+    """The constructor's arguments, or the function's own; returns `margin` and `eps` as floats."""
     if not _is_real(margin):
-        raise TypeError(f"{_FOR} 'margin' must be a real number{_in_a_graph(margin)}, but got {_type_name(margin)}.")
+        otherwise = ', or a Tensor of shape ()' if margin is None else ''
+        hint = ''
+        if isinstance(margin, Tensor):
+            hint = " Pass a margin that is scheduled or learned to 'cosine_embedding_loss'."
+        raise TypeError(f"{_FOR} 'margin' must be a real number{_in_a_graph(margin)}{otherwise}, "
+                        f"but got {_type_name(margin)}.{hint}")
     if not isinstance(reduction, str):
         hint = ''
         if reduction is None or isinstance(reduction, bool):
@@ -70,6 +89,7 @@ def check_settings(margin: Any, reduction: object, axis: object, eps: Any) -> No
         raise ValueError(f"{_FOR} 'reduction' must be one of 'none', 'mean' or 'sum', but got {reduction!r}.")
     if not 0 <= eps <= sys.float_info.max:
         raise ValueError(f"{_FOR} 'eps' must be finite and not negative, but got {eps}.")
+    return float(margin), float(eps)
 
 
 @constexpr(check=False)
@@ -88,8 +108,7 @@ def _check_dtypes(x1_dtype: Any, x2_dtype: Any, labels_dtype: Any) -> None:
                                  ('logits_x2', x2_dtype, LOGITS_DTYPES),
                                  ('labels', labels_dtype, LABELS_DTYPES)):
         if dtype not in allowed:
-            raise TypeError(f"{_FOR} '{name}' must have a dtype in "
-                            f"[{', '.join(str(each) for each in allowed)}], but got {dtype}.")
+            raise TypeError(f"{_FOR} '{name}' must have a dtype in [{_listed(allowed)}], but got {dtype}.")
     if x1_dtype != x2_dtype:
         raise TypeError(f"{_FOR} 'logits_x1' and 'logits_x2' must have the same dtype, "
                         f"but got {x1_dtype} and {x2_dtype}.")

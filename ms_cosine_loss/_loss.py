@@ -12,14 +12,15 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """The cosine embedding loss as a Cell and as a function."""
+from typing import Any, Union
+
 from mindspore import Tensor, nn
 
-from ms_cosine_loss._checks import check_inputs, check_settings, check_tensors
-from ms_cosine_loss._rules import number
+from ms_cosine_loss._checks import check_inputs, check_margin, check_settings, check_tensors
 from ms_cosine_loss._select import loss
 
 
-def cosine_embedding_loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: float = 0.0,
+def cosine_embedding_loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: Union[float, Tensor] = 0.0,
                           reduction: str = 'mean', *, axis: int = 1, eps: float = 1e-12) -> Tensor:
     r"""
     Measures how well the cosine of each pair of vectors fits its label: similar (1) or dissimilar (-1).
@@ -85,12 +86,16 @@ def cosine_embedding_loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, 
         >>> print(cosine_embedding_loss(anchor, batch, labels, margin=0.5, reduction='none').asnumpy().round(6))
         [0.  0.1 0. ]
     """
-    check_settings(margin, reduction, axis, eps)
+    if isinstance(margin, Tensor):
+        check_margin(margin.shape, margin.dtype)
+        _, eps = check_settings(0.0, reduction, axis, eps)
+    else:
+        margin, eps = check_settings(margin, reduction, axis, eps)
     check_tensors(isinstance(logits_x1, Tensor), isinstance(logits_x2, Tensor), isinstance(labels, Tensor),
                   logits_x1, logits_x2, labels)
     axis = check_inputs(logits_x1.shape, logits_x2.shape, labels.shape,
                         logits_x1.dtype, logits_x2.dtype, labels.dtype, axis)
-    return loss(logits_x1, logits_x2, labels, number(margin), reduction, axis, number(eps))
+    return loss(logits_x1, logits_x2, labels, margin, reduction, axis, eps)
 
 
 class CosineEmbeddingLoss(nn.LossBase):
@@ -185,16 +190,33 @@ class CosineEmbeddingLoss(nn.LossBase):
 
     # Mixed precision at level O1 rewrites the source of `construct` and of all that it calls, but for static methods.
     _function = staticmethod(cosine_embedding_loss)
+    _SETTINGS = ('margin', 'reduction', 'axis', 'eps')
 
     def __init__(self, margin: float = 0.0, reduction: str = 'mean', *, axis: int = 1, eps: float = 1e-12) -> None:
         """Initialize CosineEmbeddingLoss."""
-        check_settings(margin, reduction, axis, eps)
-        # Past LossBase, whose primitives serve a get_loss that rounds float64 to float32, and cannot be pickled.
+        margin, eps = check_settings(margin, reduction, axis, eps)
+        # Skip LossBase.__init__: its primitives cannot be pickled, and its get_loss casts float64 to float32.
         super(nn.LossBase, self).__init__()
-        self.margin = float(margin)
+        self.margin = margin
         self.reduction = reduction
         self.axis = axis
-        self.eps = float(eps)
+        self.eps = eps
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuses to change a setting, which compiled graphs would not see."""
+        self._refuse_to_change(name)
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        """Refuses to delete a setting, as the first half of a change."""
+        self._refuse_to_change(name)
+        super().__delattr__(name)
+
+    def _refuse_to_change(self, name: str) -> None:
+        if name in self._SETTINGS and name in self.__dict__:
+            hint = " or pass the margin to 'cosine_embedding_loss' as a Tensor" if name == 'margin' else ''
+            raise AttributeError(f"For 'CosineEmbeddingLoss', the '{name}' cannot be changed, because compiled graphs "
+                                 f"would keep the old one. Create a new CosineEmbeddingLoss{hint}.")
 
     def construct(self, logits_x1: Tensor, logits_x2: Tensor, labels: Tensor) -> Tensor:
         """The loss; see `cosine_embedding_loss`."""

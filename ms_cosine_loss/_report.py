@@ -61,7 +61,7 @@ def _implementation() -> _Part:
     status = get_implementation_status()
     return {'device target': ms.get_context('device_target'),
             'runs': status.selected or 'nothing',
-            'why not native': status.why_not_native,
+            'reason': status.reason,
             'instruction set': status.instruction_set,
             'threads': status.threads,
             **{name: os.environ[name] for name in VARIABLES if name in os.environ}}

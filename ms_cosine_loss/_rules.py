@@ -13,7 +13,7 @@
 # limitations under the License.
 """Labels, dtypes and constants of the arithmetic, and what has to be asked of a graph in its own way."""
 from collections.abc import Sequence
-from typing import Any, Optional, SupportsFloat
+from typing import Any, Optional
 
 import mindspore as ms
 from mindspore import Tensor
@@ -30,12 +30,6 @@ DISSIMILAR = -1
 def wide(dtype: Any) -> Any:
     """The dtype of the arithmetic for input in `dtype`: the square of the largest float16 is far too large for it."""
     return ms.float64 if dtype == ms.float64 else ms.float32
-
-
-@constexpr
-def number(value: SupportsFloat) -> float:
-    """Any real number, a Fraction say, as the float that MindSpore can take."""
-    return float(value)
 
 
 @constexpr

@@ -15,81 +15,49 @@
 import contextlib
 import dataclasses
 import functools
-import math
 import multiprocessing
 import os
+import sys
+import traceback
 from collections.abc import Iterator, Sequence
-from typing import Callable, Optional
+from typing import NamedTuple, Optional, Union
 
 from mindspore import Tensor, context
 from mindspore.multiprocessing import Process
 from mindspore.ops import constexpr
 
-from ms_cosine_loss import _native, _plain
 from ms_cosine_loss._rules import is_known
-
-
-@dataclasses.dataclass(frozen=True)
-class Implementation:
-    """One way to compute the loss.
-
-    Attributes:
-        name: what the user calls it.
-        devices: the device targets that it runs on.
-        is_general: whether it takes shapes that are not known yet, and graphs that MindSpore cuts over devices.
-        max_rank: the most axes that the logits may have.
-        unavailable: why it cannot run in this installation; empty where it can.
-    """
-
-    name: str
-    devices: tuple[str, ...]
-    is_general: bool = True
-    max_rank: float = math.inf
-    unavailable: str = ''
-
-    def refusal(self, device: str, parallel_mode: str = 'stand_alone', has_known_shapes: bool = True,
-                rank: int = 2) -> str:
-        """Why this implementation cannot run there; empty where it can."""
-        if self.unavailable:
-            return self.unavailable
-        if device not in self.devices:
-            return f"it runs on {', '.join(self.devices)}, not on {device}"
-        if not self.is_general and parallel_mode not in ('stand_alone', 'data_parallel'):
-            return f'MindSpore cannot cut it up as parallel mode {parallel_mode} demands'
-        if not self.is_general and not has_known_shapes:
-            return 'it needs shapes that are known when the graph is compiled'
-        if rank > self.max_rank:
-            return f'it takes logits of at most {self.max_rank} axes'
-        return ''
-
-
-PLAIN = Implementation('plain', ('Ascend', 'GPU', 'CPU'))
-NATIVE = Implementation('native', ('CPU',), is_general=False, max_rank=_native.MAX_RANK,
-                        unavailable=_native.UNAVAILABLE)
-
-IMPLEMENTATIONS = (NATIVE, PLAIN)
-"""All of them, the preferred one first."""
+from ms_cosine_loss.implementations import IMPLEMENTATIONS, NATIVE, Conditions, Implementation, native
 
 AUTO = 'auto'
 
 _setting = AUTO
-_last: Optional[str] = None
 
 
-def select(setting: str, device: str, parallel_mode: str = 'stand_alone', has_known_shapes: bool = True,
-           rank: int = 2, implementations: Sequence[Implementation] = IMPLEMENTATIONS) -> Implementation:
+class Selection(NamedTuple):
+    """The implementation that was chosen, and why no preferred one was; empty where there is none."""
+
+    implementation: Implementation
+    reason: str
+
+
+_last: Optional[Selection] = None
+
+
+def select(setting: str, conditions: Conditions,
+           implementations: Sequence[Implementation] = IMPLEMENTATIONS) -> Selection:
     """The implementation called `setting`, or with 'auto' the first that can run.
 
     Raises:
         RuntimeError: If it cannot run, or none can; the message gives the reason of each.
     """
-    refusals = []
+    refusals: list[str] = []
     for implementation in implementations:
         if setting not in (AUTO, implementation.name):
             continue
-        refusal = implementation.refusal(device, parallel_mode, has_known_shapes, rank)
+        refusal = implementation.refusal(conditions)
         if not refusal:
-            return implementation
+            return Selection(implementation, '; '.join(refusals) if setting == AUTO else 'asked for by name')
         refusals.append(f"'{implementation.name}' cannot run: {refusal}")
     raise RuntimeError(f"For 'CosineEmbeddingLoss', the implementation {'; '.join(refusals)}.")
 
@@ -100,8 +68,13 @@ def _device() -> str:
     return context.get_context('device_target')
 
 
-def _surroundings() -> tuple[str, str]:
-    return _device(), context.get_auto_parallel_context('parallel_mode')
+def _is_onnx_export() -> bool:
+    # MindSpore tells nobody what a graph is compiled for, so its own frames are asked. A constant is inferred in a graph
+    # and called in PyNative, which needs no look.
+    frame = sys._getframe(2)
+    if frame.f_code.co_name != '__infer__':
+        return False
+    return any('export.onnx' in str(caller.f_locals.get('phase')) for caller, _ in traceback.walk_stack(frame))
 
 
 _is_forked = False
@@ -119,22 +92,21 @@ os.register_at_fork(after_in_child=_note_fork)
 @constexpr(reuse_result=False, check=False)
 def _selected(*shapes: Optional[Sequence[Optional[int]]]) -> str:
     global _last
-    # MindSpore starts its threads again in processes of its own; in any other it would wait for them for ever.
+    # Only mindspore.multiprocessing restarts the runtime threads after a fork; any other child would hang.
     if _is_forked and not isinstance(multiprocessing.current_process(), Process):
         raise RuntimeError("For 'CosineEmbeddingLoss', this process was forked from one that had used it, and lacks "
                            "MindSpore's threads. Start it with mindspore.multiprocessing.Process, or by 'spawn'.")
-    _last = select(_setting, *_surroundings(), is_known(*shapes), len(shapes[0] or ())).name
-    return _last
+    _last = select(_setting, Conditions(_device(), context.get_auto_parallel_context('parallel_mode'), is_known(*shapes),
+                                        len(shapes[0] or ()), _is_onnx_export()))
+    return _last.implementation.name
 
 
-# Beside the records and not in them, because a graph can look up a function in a dict but not in an object. It compiles
-# all that the dict holds, so that native may be in it only where its operators exist.
-_LOSSES: dict[str, Callable[..., Tensor]] = {PLAIN.name: _plain.loss}
-if not NATIVE.unavailable:
-    _LOSSES[NATIVE.name] = _native.loss
+# A graph can look up a function in a dict but not in a record. It compiles all that the dict holds, so that only what can
+# run may be in it.
+_LOSSES = {each.name: each.loss for each in IMPLEMENTATIONS if not each.unavailable}
 
 
-def loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: float, reduction: str, axis: int,
+def loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: Union[float, Tensor], reduction: str, axis: int,
          eps: float) -> Tensor:
     """The loss by the implementation that is selected; nothing else is checked here."""
     return _LOSSES[_selected(logits_x1.shape, logits_x2.shape, labels.shape)](
@@ -225,16 +197,18 @@ class ImplementationStatus:
     Attributes:
         setting (str): What was set: ``'auto'`` , ``'native'`` or ``'plain'`` .
         selected (str): What that means here and now, for inputs of known shapes; empty if nothing can run.
+        reason (str): Why it is not the kernel; empty where it is.
         last (str): What the last call, or the last graph that was compiled, selected; empty before the first.
-        why_not_native (str): Why the kernel cannot run; empty where it can.
+        last_reason (str): Why that was not the kernel; empty where it was.
         instruction_set (str): What the kernel runs on; empty where it cannot run.
         threads (int): How many threads the kernel takes for a large input; 0 where it cannot run.
     """
 
     setting: str
     selected: str
+    reason: str
     last: str
-    why_not_native: str
+    last_reason: str
     instruction_set: str
     threads: int
 
@@ -244,7 +218,7 @@ def get_implementation_status() -> ImplementationStatus:
     Returns which implementation computes the loss, and why.
 
     Returns:
-        ImplementationStatus, with the fields setting, selected, last, why_not_native, instruction_set and threads.
+        ImplementationStatus, with the fields setting, selected, reason, last, last_reason, instruction_set and threads.
 
     Examples:
         >>> import ms_cosine_loss
@@ -252,12 +226,13 @@ def get_implementation_status() -> ImplementationStatus:
         >>> print(status.setting, status.selected in ('native', 'plain'))
         auto True
     """
-    surroundings = context.get_context('device_target'), context.get_auto_parallel_context('parallel_mode')
-    why_not_native = NATIVE.refusal(*surroundings)
+    conditions = Conditions(context.get_context('device_target'), context.get_auto_parallel_context('parallel_mode'))
     try:
-        selected = select(_setting, *surroundings).name
-    except RuntimeError:
-        selected = ''
-    return ImplementationStatus(_setting, selected, _last or '', why_not_native,
-                                '' if why_not_native else _native.instruction_set(),
-                                0 if why_not_native else _native.threads())
+        selected, reason = select(_setting, conditions)
+        name = selected.name
+    except RuntimeError as error:
+        name, reason = '', str(error)
+    last, last_reason = (_last.implementation.name, _last.reason) if _last else ('', '')
+    has_kernel = not NATIVE.refusal(conditions)
+    return ImplementationStatus(_setting, name, reason, last, last_reason,
+                                native.instruction_set() if has_kernel else '', native.threads() if has_kernel else 0)

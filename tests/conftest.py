@@ -16,7 +16,8 @@ import mindspore as ms
 import pytest
 from mindspore._c_expression import PyNativeExecutor_
 
-from ms_cosine_loss import _select, use_implementation
+from ms_cosine_loss import use_implementation
+from ms_cosine_loss.implementations import IMPLEMENTATIONS, NATIVE, PLAIN
 
 
 def pytest_addoption(parser):
@@ -38,8 +39,8 @@ def _devices(item):
     """The devices that a test can run on: those of the implementation that it asks for by name."""
     asked = item.callspec.params.get('implementation') if hasattr(item, 'callspec') else None
     if '_native_forced' in item.fixturenames or item.get_closest_marker('on_cpu'):
-        return _select.NATIVE.devices
-    return (asked if asked in _select.IMPLEMENTATIONS else _select.PLAIN).devices
+        return NATIVE.devices
+    return (asked if asked in IMPLEMENTATIONS else PLAIN).devices
 
 
 def pytest_collection_modifyitems(config, items):
@@ -59,7 +60,7 @@ def mode(request):
     ms.set_context(mode=before)
 
 
-@pytest.fixture(params=_select.IMPLEMENTATIONS, ids=lambda implementation: implementation.name)
+@pytest.fixture(params=IMPLEMENTATIONS, ids=lambda implementation: implementation.name)
 def implementation(request):
     """Each implementation in turn, forced, so that one that cannot run fails its tests."""
     with use_implementation(request.param.name):

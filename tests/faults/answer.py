@@ -77,7 +77,8 @@ def main():
         value_and_gradient(Pairs())
     status = ms_cosine_loss.get_implementation_status()
     folder = pathlib.Path(ms_cosine_loss.__file__).parents[1]
-    because = f', because {status.why_not_native}' if status.why_not_native else f' on {status.instruction_set}'
+    reason = status.reason.removeprefix("'native' cannot run: ")
+    because = f', because {reason}' if reason else f' on {status.instruction_set}'
     print(f'right, by {status.selected}{because}'.replace(f'{folder}/', ''))
 
 

@@ -12,12 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """Ways in which the library in an installed package can be unfit."""
-from ms_cosine_loss import _native
+from ms_cosine_loss.implementations import native
 
 
 def _missing(library):
     library.unlink()
-    library.with_name(_native.BUILD_FAILURE.name).write_text('no compiler', 'utf-8')
+    library.with_name(native.BUILD_FAILURE.name).write_text('no compiler', 'utf-8')
 
 
 def _without_reason(library):
@@ -62,7 +62,7 @@ def _folder(library):
 
 
 _UNFIT = 'the kernel cannot be loaded ('
-_CUT_SHORT = f'{_UNFIT}{_native.LIBRARY.name} is cut short)'
+_CUT_SHORT = f'{_UNFIT}{native.LIBRARY.name} is cut short)'
 
 # What is done to the library, and how the reason begins that the package gives for not using it.
 DAMAGES = {
@@ -73,7 +73,7 @@ DAMAGES = {
     'half of it': (_half, _CUT_SHORT),
     'all but its last byte': (_last_byte, _CUT_SHORT),
     'empty': (_empty, _CUT_SHORT),
-    'a text': (_text, f'{_UNFIT}{_native.LIBRARY.name} is no library)'),
+    'a text': (_text, f'{_UNFIT}{native.LIBRARY.name} is no library)'),
     'a folder': (_folder, _UNFIT),
-    'for another processor': (_other_processor, f'{_UNFIT}{_native.LIBRARY.name} is for another processor)'),
+    'for another processor': (_other_processor, f'{_UNFIT}{native.LIBRARY.name} is for another processor)'),
 }

@@ -24,7 +24,7 @@ import venv
 
 import pytest
 
-from ms_cosine_loss import _native
+from ms_cosine_loss.implementations import native
 from tests.processes import ROOT, end, run, start
 
 # Stands before the compiler: without optimization, because minutes of it would show nothing more. Where a library is
@@ -56,7 +56,7 @@ def checkout(tmp_path):
     folder = tmp_path / 'checkout'
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(
         '.*', '*.so', '*.egg-info', 'build', 'dist', 'docs', 'tests', 'benchmarks', 'examples', '__pycache__',
-        _native.BUILD_FAILURE.name))
+        native.BUILD_FAILURE.name))
     compiler = tmp_path / 'compiler'
     compiler.write_text(_COMPILER, 'utf-8')
     compiler.chmod(0o755)

@@ -16,7 +16,7 @@ import os
 
 import pytest
 
-from ms_cosine_loss import _native
+from ms_cosine_loss.implementations import native
 from tests.faults.damage import DAMAGES
 from tests.processes import copied_package, run
 
@@ -29,7 +29,7 @@ def _answer(folder, **circumstances):
 def test_unfit_library(tmp_path, outcome, damage):
     """The library is unfit."""
     inflict, reason = DAMAGES[damage]
-    inflict(copied_package(tmp_path) / _native.LIBRARY.name)
+    inflict(copied_package(tmp_path) / native.LIBRARY.name)
     said = _answer(tmp_path, cwd=tmp_path, restricted=True)
     outcome(said)
     assert said.startswith(f'right, by plain, because {reason}')

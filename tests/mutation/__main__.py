@@ -44,7 +44,7 @@ from tests.mutation.generated import Mutant, of_kernel, of_python
 
 HERE = pathlib.Path(__file__).parents[2]
 WORKERS = 2
-PACKAGE = ('_checks.py', '_loss.py', '_losses.py', '_native.py', '_plain.py', '_rules.py', '_select.py', '_sums.py')
+PACKAGE = ('_checks.py', '_loss.py', 'implementations/_losses.py', 'implementations/native.py', 'implementations/plain.py', '_rules.py', '_select.py', 'implementations/_sums.py')
 KERNEL = ('arithmetic.cc', 'broadcast.cc', 'double_double.h', 'element.h', 'interface.cc', 'layout.cc', 'pairs.h',
           'problem.h', 'second_order.cc', 'thread_pool.cc', 'vectors.h')
 FIELDS = ('part', 'mutant', 'outcome', 'killer', 'seconds')
@@ -69,14 +69,14 @@ STAGES = {
     '_checks.py': [['tests/ut/test_checks.py'], ['tests/st/test_dynamic_shape.py', 'tests/st/test_wrong_inputs.py']],
     '_loss.py': [['tests/st/test_value.py::test_function_equals_cell', 'tests/st/test_value.py::test_defaults',
                   'tests/ut/test_package.py'], ['tests/st/test_cell.py', 'tests/st/test_wrong_inputs.py']],
-    '_losses.py': ARITHMETIC,
-    '_native.py': [['-k', 'pynative and native', 'tests/st/test_value.py::test_reductions',
+    'implementations/_losses.py': ARITHMETIC,
+    'implementations/native.py': [['-k', 'pynative and native', 'tests/st/test_value.py::test_reductions',
                     'tests/st/test_second_order.py::test_products'],
                    ['tests/ut/test_select.py', 'tests/ut/test_library.py', 'tests/st/test_native.py'],
                    ['-k', 'not plain', 'tests/st/test_gradient.py', 'tests/st/test_second_order.py']],
-    '_plain.py': ARITHMETIC,
+    'implementations/plain.py': ARITHMETIC,
     '_rules.py': ARITHMETIC,
-    '_sums.py': [['-k', 'pynative and plain', 'tests/st/test_accuracy.py'], *ARITHMETIC[1:]],
+    'implementations/_sums.py': [['-k', 'pynative and plain', 'tests/st/test_accuracy.py'], *ARITHMETIC[1:]],
     '_select.py': [['tests/ut/test_select.py'], ['tests/st/test_native.py', 'tests/st/test_report.py']],
     'second_order.cc': [['-k', 'pynative and not plain', 'tests/st/test_second_order.py'], *ON_KERNEL[1:]],
     'thread_pool.cc': [['tests/ut/test_kernel.py', 'tests/st/test_native.py::test_large_broadcasts'], *ON_KERNEL[1:]],

@@ -18,7 +18,8 @@ import pytest
 from mindspore import Tensor, amp, nn
 
 import ms_cosine_loss
-from ms_cosine_loss import CosineEmbeddingLoss, _native, use_implementation
+from ms_cosine_loss import CosineEmbeddingLoss, use_implementation
+from ms_cosine_loss.implementations import native
 from tests import truth
 from tests.st.evaluation import (
     HALVES,
@@ -203,10 +204,8 @@ def test_any_number_of_threads_gives_the_same_bits():
     upstream = tensor(1.0, ms.float32)
     results = []
     for threads in (1, 2):
-        settings = _native._packed(0.1, 1e-12, 'mean', 1, threads)
-        loss = _native._forward(x1, x2, labels, settings)
-        results.append([loss.asnumpy(), *(each.asnumpy() for each in
-                                          _native._backward(x1, x2, labels, settings, upstream))])
+        inputs = x1, x2, labels, native._packed(1e-12, 'mean', 1, threads), tensor(0.1, ms.float64)
+        results.append([each.asnumpy() for each in (native._forward(*inputs), *native._backward(*inputs, upstream))])
     for one, two in zip(*results):
         np.testing.assert_array_equal(one, two)
 

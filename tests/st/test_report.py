@@ -33,7 +33,7 @@ def test_json_of_a_new_process(tmp_path):
     report = json.loads(done.stdout)
     assert report['versions']['mindspore'] == mindspore.__version__
     assert report['implementation']['runs'] == 'plain'
-    assert report['implementation']['why not native'] == 'MS_COSINE_LOSS_PLAIN is set'
+    assert report['implementation']['reason'] == "'native' cannot run: MS_COSINE_LOSS_PLAIN is set"
     assert report['implementation']['MS_COSINE_LOSS_PLAIN'] == '1'
     assert set(report['comparison']) == {'ms_cosine_loss', 'mindspore.nn'}
 
@@ -54,7 +54,7 @@ def test_numbers(implementation):
 def test_text(monkeypatch, capsys):
     monkeypatch.setattr(_report, 'collect', lambda: {
         'versions': {'mindspore': '2.10.0', 'numpy': '1.26.4'},
-        'implementation': {'runs': 'plain', 'why not native': 'no compiler', 'instruction set': '', 'threads': 0},
+        'implementation': {'runs': 'plain', 'reason': 'no compiler', 'instruction set': '', 'threads': 0},
         'example': {'float32': {'graph': 0.25, 'MindSpore documents': 0.5}},
         'comparison': {'ms_cosine_loss': {'forward, ms': 1.25}, 'mindspore.nn': {'forward, ms': 12.0}}})
     main([])
@@ -64,8 +64,8 @@ def test_text(monkeypatch, capsys):
         '  numpy      1.26.4',
         '',
         'What computes the loss',
-        '  runs            plain',
-        '  why not native  no compiler',
+        '  runs    plain',
+        '  reason  no compiler',
         '',
         'The published example',
         '  float32',

@@ -140,8 +140,8 @@ INPUTS = {
 SETTINGS = {
     'margin bool': ({'margin': True}, TypeError, "the 'margin' must be a real number, but got bool."),
     'margin str': ({'margin': '0.5'}, TypeError, "the 'margin' must be a real number, but got str."),
-    'margin None': ({'margin': None}, TypeError,
-                    "the 'margin' must be a real number that is known when a graph is compiled, but got NoneType."),
+    'margin None': ({'margin': None}, TypeError, "the 'margin' must be a real number that is known when a graph is "
+                                                 "compiled, or a Tensor of shape (), but got NoneType."),
     'margin complex': ({'margin': 1j}, TypeError, "the 'margin' must be a real number, but got complex."),
     'margin 1.5': ({'margin': 1.5}, ValueError, "the 'margin' must be in [-1, 1], but got 1.5."),
     'margin -1.0000001': ({'margin': -1.0000001}, ValueError,
@@ -275,15 +275,15 @@ def test_wrong_input_is_named_while_differentiating(mode, labels):
     _assert_says(raised, text)
 
 
-@pytest.mark.parametrize('setting', ['margin', 'eps'])
-def test_settings_that_a_graph_gets_anew_each_time_are_refused(setting):
+@pytest.mark.parametrize(('setting', 'otherwise'), [('margin', ', or a Tensor of shape ()'), ('eps', '')])
+def test_settings_that_a_graph_gets_anew_each_time_are_refused(setting, otherwise):
     def function(x1, x2, labels, value):
         return cosine_embedding_loss(x1, x2, labels, **{setting: value})
 
     inputs = _as_input(X), _as_input(X), _as_input(Y)
     with pytest.raises(TypeError) as raised:
         ms.jit(function)(*inputs, ms.mutable(0.3))
-    _assert_says(raised, f"the '{setting}' must be a real number that is known when a graph is compiled, "
+    _assert_says(raised, f"the '{setting}' must be a real number that is known when a graph is compiled{otherwise}, "
                          "but got NoneType.")
 
 

@@ -17,9 +17,10 @@ import math
 import mindspore as ms
 import numpy as np
 import pytest
+from mindspore import Parameter, Tensor
 
 from ms_cosine_loss import _checks
-from ms_cosine_loss._checks import check_inputs, check_settings, check_tensors
+from ms_cosine_loss._checks import check_inputs, check_margin, check_settings, check_tensors
 
 GOOD = {'margin': 0.0, 'reduction': 'mean', 'axis': 1, 'eps': 1e-12}
 
@@ -56,7 +57,7 @@ def _assert_refused(error, text, check, *args, **kwargs):
 @pytest.mark.parametrize('margin', [0.0, -0.0, 1.0, -1.0, 1, -1, 0, 0.3, 5e-324, np.float64(0.3), np.float32(-1),
                                     np.float16(1), np.int64(-1), np.int8(1)], ids=repr)
 def test_margin_in_range_is_taken(margin):
-    assert _settings(margin=margin) is None
+    assert _settings(margin=margin) == (float(margin), GOOD['eps'])
 
 
 @pytest.mark.parametrize('margin', [JUST_ABOVE_1, -JUST_ABOVE_1, 2, -2, math.inf, -math.inf, math.nan,
@@ -69,13 +70,38 @@ def test_margin_out_of_range_is_refused(margin):
     (True, 'bool'), (False, 'bool'), (np.bool_(True), 'bool_'), ('0.5', 'str'), (None, 'NoneType'), (0j, 'complex'),
     ([0.5], 'list'), (np.array(0.5), 'ndarray'), (ms.float32, 'Float')], ids=lambda value: repr(value))
 def test_margin_of_another_type_is_refused(margin, name):
-    known = ' that is known when a graph is compiled' if margin is None else ''
+    known = ' that is known when a graph is compiled, or a Tensor of shape ()' if margin is None else ''
     _assert_refused(TypeError, f"the 'margin' must be a real number{known}, but got {name}.", _settings, margin=margin)
+
+
+@pytest.mark.parametrize('dtype', [ms.float16, ms.bfloat16, ms.float32, ms.float64], ids=str)
+@pytest.mark.parametrize('shape', [(), None, (-2,)], ids=repr)
+def test_a_real_tensor_of_no_axes_is_taken_for_the_margin(shape, dtype):
+    assert check_margin(shape, dtype) is None
+
+
+@pytest.mark.parametrize('dtype', [ms.int32, ms.bool_, ms.uint8, ms.complex64], ids=str)
+def test_a_margin_of_another_dtype_is_refused(dtype):
+    _assert_refused(TypeError, "the 'margin' must have a dtype in [Float16, BFloat16, Float32, Float64], "
+                               f'but got {dtype}.', check_margin, (), dtype)
+
+
+@pytest.mark.parametrize('shape', [(1,), (0,), (4,), (1, 1)], ids=repr)
+def test_a_margin_with_axes_is_refused(shape):
+    _assert_refused(ValueError, f"the 'margin' must be a number or a Tensor of shape (), but got shape {shape}.",
+                    check_margin, shape, ms.float32)
+
+
+@pytest.mark.parametrize('margin', [Tensor(0.5, ms.float32), Parameter(Tensor(0.5, ms.float32))],
+                         ids=['Tensor', 'Parameter'])
+def test_a_tensor_where_a_number_is_due_is_told_where_it_can_go(margin):
+    _assert_refused(TypeError, f"the 'margin' must be a real number, but got {type(margin).__name__}. Pass a margin "
+                               "that is scheduled or learned to 'cosine_embedding_loss'.", _settings, margin=margin)
 
 
 @pytest.mark.parametrize('eps', [0, 0.0, -0.0, 1, 1e-12, 5e-324, 1e308, np.float32(1e-8), np.int32(0)], ids=repr)
 def test_eps_not_negative_is_taken(eps):
-    assert _settings(eps=eps) is None
+    assert _settings(eps=eps) == (GOOD['margin'], float(eps))
 
 
 @pytest.mark.parametrize('eps', [-5e-324, -1e-12, -1, math.nan, math.inf, -math.inf, np.float32(-1)], ids=repr)
@@ -92,7 +118,7 @@ def test_eps_of_another_type_is_refused(eps, name):
 
 @pytest.mark.parametrize('axis', [0, 1, -1, 7, -7], ids=repr)
 def test_any_int_axis_is_taken_until_the_rank_is_known(axis):
-    assert _settings(axis=axis) is None
+    assert _settings(axis=axis) == (GOOD['margin'], GOOD['eps'])
 
 
 @pytest.mark.parametrize(('axis', 'name'), [
@@ -103,7 +129,7 @@ def test_axis_of_another_type_is_refused(axis, name):
 
 @pytest.mark.parametrize('reduction', ['none', 'mean', 'sum'])
 def test_reduction_of_the_three_is_taken(reduction):
-    assert _settings(reduction=reduction) is None
+    assert _settings(reduction=reduction) == (GOOD['margin'], GOOD['eps'])
 
 
 @pytest.mark.parametrize('reduction', ['', 'Mean', 'SUM', ' mean', 'batchmean', 'None'])

@@ -14,7 +14,7 @@
 """A package whose compiled library is not what it should be: plain serves, and the reason is told."""
 import pytest
 
-from ms_cosine_loss import _native
+from ms_cosine_loss.implementations import native
 from tests.faults.damage import DAMAGES
 from tests.processes import copied_package, run
 
@@ -25,14 +25,14 @@ _ANSWER = ['-m', 'tests.faults.answer']
 @pytest.mark.parametrize('damage', ['missing', 'truncated', 'all but its last byte', 'empty', 'for another processor'])
 def test_without_a_library_that_loads(tmp_path, damage):
     inflict, reason = DAMAGES[damage]
-    inflict(copied_package(tmp_path) / _native.LIBRARY.name)
+    inflict(copied_package(tmp_path) / native.LIBRARY.name)
     assert run(_ANSWER, tmp_path, ahead=[tmp_path]).startswith(f'right, by plain, because {reason}')
 
 
-@pytest.mark.skipif(not _native.LIBRARY.exists(), reason='the kernel was not built')
+@pytest.mark.skipif(not native.LIBRARY.exists(), reason='the kernel was not built')
 def test_stays_while_its_threads_may_sleep_in_it(tmp_path):
     # MindSpore opens and closes the library of a graph that was loaded; without the package nobody else holds it.
     code = ('import _ctypes\n'
-            f'_ctypes.dlclose(_ctypes.dlopen({str(_native.LIBRARY)!r}, 2))\n'
-            f'print({_native.LIBRARY.name!r} in open("/proc/self/maps").read())')
+            f'_ctypes.dlclose(_ctypes.dlopen({str(native.LIBRARY)!r}, 2))\n'
+            f'print({native.LIBRARY.name!r} in open("/proc/self/maps").read())')
     assert run(['-c', code], tmp_path) == 'True'

@@ -44,7 +44,7 @@ OPERATORS = {ast.Add: 'ops.add', ast.Sub: 'ops.sub', ast.Mult: 'ops.mul', ast.Di
 NOT_ON_TENSORS = (ast.Is, ast.IsNot, ast.In, ast.NotIn)
 
 FOLDER = pathlib.Path(inspect.getfile(ms_cosine_loss)).parent
-TREES = {path.name: ast.parse(path.read_text('utf-8')) for path in sorted(FOLDER.glob('*.py'))}
+TREES = {str(path.relative_to(FOLDER)): ast.parse(path.read_text('utf-8')) for path in sorted(FOLDER.rglob('*.py'))}
 
 
 def _named_operators(tree):

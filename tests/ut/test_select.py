@@ -16,81 +16,91 @@ import dataclasses
 import os
 import pathlib
 
+import mindspore
+import numpy as np
 import pytest
+from mindspore import Tensor
 
 import ms_cosine_loss
-from ms_cosine_loss._select import IMPLEMENTATIONS, NATIVE, PLAIN, Implementation, select
+from ms_cosine_loss._select import select
+from ms_cosine_loss.implementations import IMPLEMENTATIONS, NATIVE, PLAIN, Conditions, Implementation
 from tests.processes import run
 
-FAST = Implementation('fast', ('CPU',))
-NARROW = Implementation('narrow', ('CPU',), is_general=False)
-BROKEN = Implementation('broken', ('CPU', 'GPU'), unavailable='its library was not built')
-GENERAL = Implementation('general', ('Ascend', 'GPU', 'CPU'))
-SAME_DEVICES = Implementation('second', ('CPU',))
+
+def _implementation(name, *devices, **what):
+    return Implementation(name, lambda *arguments: arguments, devices, **what)
 
 
-@pytest.mark.parametrize(('device', 'implementations', 'chosen'), [
-    ('CPU', (FAST, GENERAL), FAST),
-    ('CPU', (GENERAL, FAST), GENERAL),
-    ('CPU', (FAST, SAME_DEVICES), FAST),
-    ('CPU', (SAME_DEVICES, FAST), SAME_DEVICES)])
-def test_the_first_that_can_run_is_preferred(device, implementations, chosen):
-    assert select('auto', device, implementations=implementations) is chosen
+FAST = _implementation('fast', 'CPU')
+SECOND = _implementation('second', 'CPU')
+BROKEN = _implementation('broken', 'CPU', 'GPU', unavailable='its library was not built')
+GENERAL = _implementation('general', 'Ascend', 'GPU', 'CPU')
+CPU = Conditions('CPU')
+
+
+@pytest.mark.parametrize(('implementations', 'chosen'), [
+    ((FAST, GENERAL), FAST), ((GENERAL, FAST), GENERAL), ((FAST, SECOND), FAST), ((SECOND, FAST), SECOND)])
+def test_the_first_that_can_run_is_preferred(implementations, chosen):
+    assert select('auto', CPU, implementations) == (chosen, '')
 
 
 @pytest.mark.parametrize('device', ['GPU', 'Ascend'])
-def test_one_for_another_device_is_passed_over(device):
-    assert select('auto', device, implementations=(FAST, GENERAL)) is GENERAL
+def test_one_for_another_device_is_passed_over_with_the_reason(device):
+    assert select('auto', Conditions(device), (FAST, GENERAL)) == (
+        GENERAL, f"'fast' cannot run: it runs on CPU, not on {device}")
 
 
 @pytest.mark.parametrize('device', ['CPU', 'GPU', 'Ascend'])
 def test_one_that_is_unavailable_is_passed_over_on_every_device(device):
-    assert select('auto', device, implementations=(BROKEN, GENERAL)) is GENERAL
+    assert select('auto', Conditions(device), (BROKEN, GENERAL)) == (
+        GENERAL, "'broken' cannot run: its library was not built")
 
 
-def test_each_reason_is_named_where_none_can_run():
+def test_each_reason_is_named():
+    refused = FAST, BROKEN, _implementation('slow', 'CPU', 'GPU')
+    reasons = ("'fast' cannot run: it runs on CPU, not on Ascend; 'broken' cannot run: its library was not built; "
+               "'slow' cannot run: it runs on CPU, GPU, not on Ascend")
     with pytest.raises(RuntimeError) as raised:
-        select('auto', 'Ascend', implementations=(FAST, BROKEN, Implementation('slow', ('CPU', 'GPU'))))
-    assert str(raised.value) == (
-        "For 'CosineEmbeddingLoss', the implementation 'fast' cannot run: it runs on CPU, not on Ascend; "
-        "'broken' cannot run: its library was not built; 'slow' cannot run: it runs on CPU, GPU, not on Ascend.")
-
-
-def test_a_reason_to_be_unavailable_goes_before_the_device():
-    assert BROKEN.refusal('Ascend') == 'its library was not built'
-
-
-def test_one_that_can_run_refuses_nothing():
-    assert GENERAL.refusal('CPU') == ''
+        select('auto', Conditions('Ascend'), refused)
+    assert str(raised.value) == f"For 'CosineEmbeddingLoss', the implementation {reasons}."
+    assert select('auto', Conditions('Ascend'), (*refused, GENERAL)) == (GENERAL, reasons)
 
 
 @pytest.mark.parametrize('device', ['Davinci', 'cpu', ''])
 def test_a_device_that_nobody_lists_is_named(device):
     with pytest.raises(RuntimeError, match=f"'general' cannot run: it runs on Ascend, GPU, CPU, not on {device}"):
-        select('auto', device, implementations=(GENERAL,))
+        select('auto', Conditions(device), (GENERAL,))
 
 
 @pytest.mark.parametrize('device', ['CPU', 'GPU', 'Ascend'])
 def test_something_runs_on_every_device(device):
-    assert device in select('auto', device).devices
+    assert device in select('auto', Conditions(device)).implementation.devices
 
 
-def test_unknown_shapes_are_for_those_that_take_them():
-    assert select('auto', 'CPU', implementations=(NARROW, GENERAL)) is NARROW
-    assert select('auto', 'CPU', has_known_shapes=False, implementations=(NARROW, GENERAL)) is GENERAL
-    assert 'shapes' in NARROW.refusal('CPU', has_known_shapes=False)
-
-
-@pytest.mark.parametrize(('parallel_mode', 'chosen'), [
-    ('stand_alone', NARROW), ('data_parallel', NARROW), ('semi_auto_parallel', GENERAL), ('auto_parallel', GENERAL)])
-def test_graphs_that_are_cut_up_are_for_those_that_take_them(parallel_mode, chosen):
-    assert select('auto', 'CPU', parallel_mode, implementations=(NARROW, GENERAL)) is chosen
+@pytest.mark.parametrize(('limits', 'condition', 'reason'), [
+    ({'takes_unknown_shapes': False}, {'has_known_shapes': False},
+     'it needs shapes that are known when the graph is compiled'),
+    ({'can_be_sharded': False}, {'parallel_mode': 'semi_auto_parallel'},
+     "it cannot be sharded in parallel mode 'semi_auto_parallel'"),
+    ({'can_be_sharded': False}, {'parallel_mode': 'auto_parallel'},
+     "it cannot be sharded in parallel mode 'auto_parallel'"),
+    ({'can_become_onnx': False}, {'is_onnx_export': True},
+     "ONNX has no operator for it; export inside use_implementation('plain')"),
+    ({'max_rank': 4}, {'rank': 5}, 'it takes logits of at most 4 axes')])
+def test_each_limit_refuses_its_own_condition_and_no_other(limits, condition, reason):
+    limited, under = _implementation('limited', 'CPU', **limits), CPU._replace(**condition)
+    assert select('auto', under, (limited, GENERAL)) == (GENERAL, f"'limited' cannot run: {reason}")
+    others = {'takes_unknown_shapes': False, 'can_be_sharded': False, 'can_become_onnx': False, 'max_rank': 4}
+    for name in limits:
+        del others[name]
+    assert _implementation('otherwise limited', 'CPU', **others).refusal(under) == ''
+    assert limited.refusal(CPU._replace(parallel_mode='data_parallel', rank=4)) == ''
 
 
 def test_what_is_asked_for_by_name_is_not_replaced():
-    assert select('general', 'CPU', implementations=(FAST, GENERAL)) is GENERAL
+    assert select('general', CPU, (FAST, GENERAL)) == (GENERAL, 'asked for by name')
     with pytest.raises(RuntimeError, match="'fast' cannot run: it runs on CPU, not on GPU.$"):
-        select('fast', 'GPU', implementations=(FAST, GENERAL))
+        select('fast', Conditions('GPU'), (FAST, GENERAL))
 
 
 def test_plain_comes_last_because_it_runs_everywhere():
@@ -131,13 +141,31 @@ def test_unknown_names_are_refused(name):
 @pytest.mark.on_cpu
 def test_status():
     status = ms_cosine_loss.get_implementation_status()
-    assert status.setting == 'auto'
-    assert status.selected == 'native'
-    assert status.why_not_native == ''
+    assert (status.setting, status.selected, status.reason) == ('auto', 'native', '')
     assert status.instruction_set in ('baseline', 'avx2', 'avx512')
     assert 1 <= status.threads <= os.cpu_count()
     with ms_cosine_loss.use_implementation('plain'):
-        assert ms_cosine_loss.get_implementation_status().selected == 'plain'
+        status = ms_cosine_loss.get_implementation_status()
+        assert (status.setting, status.selected, status.reason) == ('plain', 'plain', 'asked for by name')
+
+
+@pytest.mark.on_cpu
+def test_status_tells_of_the_last_choice_and_its_reason():
+    x, labels = Tensor([[3.0, 4.0]]), Tensor([1], mindspore.int32)
+    loss = ms_cosine_loss.CosineEmbeddingLoss()
+    loss(x, x, labels)
+    status = ms_cosine_loss.get_implementation_status()
+    assert (status.last, status.last_reason) == ('native', '')
+    many = Tensor(np.ones((1,) * 32, np.float32)).expand_dims(0)
+    ms_cosine_loss.cosine_embedding_loss(many, many, Tensor(np.ones((1,) * 32, np.int32)), axis=0)
+    status = ms_cosine_loss.get_implementation_status()
+    assert (status.last, status.last_reason) == (
+        'plain', "'native' cannot run: it takes logits of at most 32 axes")
+    assert (status.selected, status.reason) == ('native', '')
+    with ms_cosine_loss.use_implementation('plain'):
+        loss(x, x, labels)
+    status = ms_cosine_loss.get_implementation_status()
+    assert (status.last, status.last_reason) == ('plain', 'asked for by name')
 
 
 def _printed(code, **environment):
@@ -148,9 +176,9 @@ STATUS = 'status = ms_cosine_loss.get_implementation_status()\nprint({})'
 
 
 def test_plain_can_be_forced_from_outside():
-    printed = _printed(STATUS.format("status.selected, '|', status.why_not_native, '|', status.threads"),
+    printed = _printed(STATUS.format("status.selected, '|', status.reason, '|', status.threads"),
                        MS_COSINE_LOSS_PLAIN='1')
-    assert printed == 'plain | MS_COSINE_LOSS_PLAIN is set | 0'
+    assert printed == "plain | 'native' cannot run: MS_COSINE_LOSS_PLAIN is set | 0"
 
 
 def test_native_that_is_not_there_is_refused_with_the_reason():
@@ -161,9 +189,9 @@ def test_native_that_is_not_there_is_refused_with_the_reason():
 
 
 def test_a_path_that_mindspore_does_not_allow_is_named(tmp_path):
-    printed = _printed(STATUS.format("status.selected, '|', status.why_not_native"),
+    printed = _printed(STATUS.format("status.selected, '|', status.reason"),
                        MS_CUSTOM_AOT_WHITE_LIST=str(tmp_path))
-    assert printed.startswith('plain | MindSpore refuses the kernel (')
+    assert printed.startswith("plain | 'native' cannot run: MindSpore refuses the kernel (")
     assert str(tmp_path) in printed
 
 
@@ -217,4 +245,4 @@ def test_a_process_forked_from_one_that_has_computed_is_refused():
 
 def test_records_are_the_ones_of_the_package():
     assert (NATIVE.name, PLAIN.name) == ('native', 'plain')
-    assert NATIVE.refusal('GPU') == 'it runs on CPU, not on GPU'
+    assert NATIVE.refusal(Conditions('GPU')) == 'it runs on CPU, not on GPU'

@@ -23,9 +23,9 @@ from typing import Optional
 import mindspore as ms
 from mindspore import Tensor, mint, nn, ops
 
-from ms_cosine_loss._losses import reduced_losses
 from ms_cosine_loss._rules import SIMILAR, constant, is_compiling, is_known, is_normal, wide
-from ms_cosine_loss._sums import sum_along, sum_along_unknown
+from ms_cosine_loss.implementations._losses import reduced_losses
+from ms_cosine_loss.implementations._sums import sum_along, sum_along_unknown
 
 # One instance each, because second derivatives in graph mode cannot pass the cache of the functional forms.
 _zeros = ops.Zeros()

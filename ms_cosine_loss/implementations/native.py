@@ -18,16 +18,17 @@ import os
 import pathlib
 import struct
 from collections.abc import Sequence
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, context, ops
 from mindspore.ops import constexpr
 
-LIBRARY = pathlib.Path(__file__).with_name('libms_cosine_loss.so')
-BUILD_FAILURE = pathlib.Path(__file__).with_name('native_build_failure.txt')
-INTERFACE_VERSION = 1
+_PACKAGE = pathlib.Path(__file__).parents[1]
+LIBRARY = _PACKAGE / 'libms_cosine_loss.so'
+BUILD_FAILURE = _PACKAGE / 'native_build_failure.txt'
+INTERFACE_VERSION = 2
 
 MAX_RANK = 32
 """The axes that the kernel has room for."""
@@ -116,34 +117,36 @@ def threads() -> int:
     return _kernel.ms_cosine_loss_threads(_threads_allowed())
 
 
-def _shape_of_labels(x1: _Shape, x2: _Shape, labels: _Shape, settings: _Shape) -> _Shape:
+def _shape_of_labels(x1: _Shape, x2: _Shape, labels: _Shape, settings: _Shape, margin: _Shape) -> _Shape:
     return labels
 
 
-def _scalar_shape(x1: _Shape, x2: _Shape, labels: _Shape, settings: _Shape) -> _Shape:
+def _scalar_shape(x1: _Shape, x2: _Shape, labels: _Shape, settings: _Shape, margin: _Shape) -> _Shape:
     return ()
 
 
-def _dtype_of_logits(x1: Any, x2: Any, labels: Any, settings: Any) -> Any:
+def _dtype_of_logits(x1: Any, x2: Any, labels: Any, settings: Any, margin: Any) -> Any:
     return x1
 
 
-def _shapes_of_gradients(x1: _Shape, x2: _Shape, labels: _Shape, settings: _Shape,
-                         upstream: _Shape) -> tuple[_Shape, _Shape]:
-    return x1, x2
+def _shapes_of_gradients(x1: _Shape, x2: _Shape, labels: _Shape, settings: _Shape, margin: _Shape,
+                         upstream: _Shape) -> tuple[_Shape, _Shape, _Shape]:
+    return x1, x2, margin
 
 
-def _dtypes_of_gradients(x1: Any, x2: Any, labels: Any, settings: Any, upstream: Any) -> tuple[Any, Any]:
-    return x1, x2
+def _dtypes_of_gradients(x1: Any, x2: Any, labels: Any, settings: Any, margin: Any,
+                         upstream: Any) -> tuple[Any, Any, Any]:
+    return x1, x2, margin
 
 
-def _shapes_of_second_order(x1: _Shape, x2: _Shape, labels: _Shape, settings: _Shape, upstream: _Shape,
-                            direction1: _Shape, direction2: _Shape) -> tuple[_Shape, _Shape, _Shape]:
+def _shapes_of_second_order(x1: _Shape, x2: _Shape, labels: _Shape, settings: _Shape, margin: _Shape, upstream: _Shape,
+                            direction1: _Shape, direction2: _Shape,
+                            margin_direction: _Shape) -> tuple[_Shape, _Shape, _Shape]:
     return x1, x2, upstream
 
 
-def _dtypes_of_second_order(x1: Any, x2: Any, labels: Any, settings: Any, upstream: Any,
-                            direction1: Any, direction2: Any) -> tuple[Any, Any, Any]:
+def _dtypes_of_second_order(x1: Any, x2: Any, labels: Any, settings: Any, margin: Any, upstream: Any,
+                            direction1: Any, direction2: Any, margin_direction: Any) -> tuple[Any, Any, Any]:
     return x1, x2, upstream
 
 
@@ -170,18 +173,20 @@ def _takes_the_last(count: int) -> Callable[[_Derivative], _Derivative]:
     return decorate
 
 
-@_takes_the_last(6)
-def _bprop(x1: Tensor, x2: Tensor, labels: Tensor, settings: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor, ...]:
-    dx1, dx2 = _backward(x1, x2, labels, settings, dout)
-    # Nobody asks for the gradient of the settings, so whatever has their shape will do.
-    return dx1, dx2, _no_gradient(labels), settings
-
-
 @_takes_the_last(7)
-def _bprop_of_backward(x1: Tensor, x2: Tensor, labels: Tensor, settings: Tensor, upstream: Tensor,
-                       out: tuple[Tensor, Tensor], dout: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
-    dx1, dx2, dupstream = _second_order(x1, x2, labels, settings, upstream, dout[0], dout[1])
-    return dx1, dx2, _no_gradient(labels), settings, dupstream
+def _bprop(x1: Tensor, x2: Tensor, labels: Tensor, settings: Tensor, margin: Tensor, out: Tensor,
+           dout: Tensor) -> tuple[Tensor, ...]:
+    dx1, dx2, dmargin = _backward(x1, x2, labels, settings, margin, dout)
+    # Nobody asks for the gradient of the settings, so whatever has their shape will do.
+    return dx1, dx2, _no_gradient(labels), settings, dmargin
+
+
+@_takes_the_last(8)
+def _bprop_of_backward(x1: Tensor, x2: Tensor, labels: Tensor, settings: Tensor, margin: Tensor, upstream: Tensor,
+                       out: tuple[Tensor, Tensor, Tensor], dout: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, ...]:
+    dx1, dx2, dupstream = _second_order(x1, x2, labels, settings, margin, upstream, dout[0], dout[1], dout[2])
+    # The gradients change with the margin only where a hinge opens or closes.
+    return dx1, dx2, _no_gradient(labels), settings, _no_gradient(margin), dupstream
 
 
 def _operator(name: str, shape: Callable[..., Any], dtype: Callable[..., Any],
@@ -211,20 +216,33 @@ def _bits(value: float) -> int:
 
 
 @functools.lru_cache(maxsize=256)
-def _packed(margin: float, eps: float, reduction: str, axis: int, threads_allowed: int) -> Tensor:
-    return Tensor(np.array([_bits(margin), _bits(eps), _REDUCTIONS.index(reduction), axis, threads_allowed], np.int64))
+def _packed(eps: float, reduction: str, axis: int, threads_allowed: int) -> Tensor:
+    return Tensor(np.array([_bits(eps), _REDUCTIONS.index(reduction), axis, threads_allowed], np.int64))
 
 
 @constexpr
-def _settings(margin: float, eps: float, reduction: str, axis: int) -> Tensor:
+def _settings(eps: float, reduction: str, axis: int) -> Tensor:
     """The kernel's fourth input. As integers, because mixed precision would narrow real numbers."""
-    return _packed(margin, eps, reduction, axis, _threads_allowed())
+    return _packed(eps, reduction, axis, _threads_allowed())
 
 
-def loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: float, reduction: str, axis: int,
+@functools.lru_cache(maxsize=256)
+def _packed_margin(margin: float) -> Tensor:
+    return Tensor(np.array(_bits(margin), np.int64))
+
+
+@constexpr
+def _constant_margin(margin: float) -> Tensor:
+    """The kernel's fifth input where it is constant; as an integer, like the settings."""
+    return _packed_margin(margin)
+
+
+def loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: Union[float, Tensor], reduction: str, axis: int,
          eps: float) -> Tensor:
     """The loss; nothing is checked here."""
-    settings = _settings(margin, eps, reduction, axis)
+    settings = _settings(eps, reduction, axis)
+    if not isinstance(margin, Tensor):
+        margin = _constant_margin(margin)
     if reduction == 'none':
-        return _forward_of_each(logits_x1, logits_x2, labels, settings)
-    return _forward(logits_x1, logits_x2, labels, settings)
+        return _forward_of_each(logits_x1, logits_x2, labels, settings, margin)
+    return _forward(logits_x1, logits_x2, labels, settings, margin)

@@ -17,7 +17,7 @@ from typing import Any
 from mindspore import Tensor, nn, ops
 
 from ms_cosine_loss._rules import DISSIMILAR, SIMILAR, constant, is_known, wide
-from ms_cosine_loss._sums import sum_of_all
+from ms_cosine_loss.implementations._sums import sum_of_all
 
 # One instance, because second derivatives in graph mode cannot pass the cache of the functional form.
 _zeros = ops.Zeros()

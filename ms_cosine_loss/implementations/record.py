@@ -1,0 +1,78 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What is known of an implementation, and of a call that it is to compute."""
+import dataclasses
+import math
+from typing import Callable, NamedTuple
+
+from mindspore import Tensor
+
+
+class Conditions(NamedTuple):
+    """What the choice of an implementation goes by.
+
+    Attributes:
+        device: the device target.
+        parallel_mode: MindSpore's parallel mode.
+        has_known_shapes: whether every length is known; with dynamic shapes in graph mode it is not.
+        rank: the number of axes of the logits.
+        is_onnx_export: whether the call is being compiled for an ONNX file.
+    """
+
+    device: str
+    parallel_mode: str = 'stand_alone'
+    has_known_shapes: bool = True
+    rank: int = 2
+    is_onnx_export: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Implementation:
+    """One way to compute the loss.
+
+    Attributes:
+        name: what the user calls it.
+        loss: the function; it checks nothing, and gets the margin as a float or as a Tensor of shape ().
+        devices: the device targets that it runs on.
+        takes_unknown_shapes: whether it takes shapes that are not known when the graph is compiled.
+        can_be_sharded: whether MindSpore can split it over devices.
+        can_become_onnx: whether ONNX has its operators.
+        max_rank: the most axes that the logits may have.
+        unavailable: why it cannot run in this installation; empty where it can.
+    """
+
+    name: str
+    loss: Callable[..., Tensor]
+    devices: tuple[str, ...]
+    takes_unknown_shapes: bool = True
+    can_be_sharded: bool = True
+    can_become_onnx: bool = True
+    max_rank: float = math.inf
+    unavailable: str = ''
+
+    def refusal(self, conditions: Conditions) -> str:
+        """Why this implementation cannot run under `conditions`; empty where it can."""
+        if self.unavailable:
+            return self.unavailable
+        if conditions.device not in self.devices:
+            return f"it runs on {', '.join(self.devices)}, not on {conditions.device}"
+        if not self.can_be_sharded and conditions.parallel_mode not in ('stand_alone', 'data_parallel'):
+            return f"it cannot be sharded in parallel mode '{conditions.parallel_mode}'"
+        if not self.takes_unknown_shapes and not conditions.has_known_shapes:
+            return 'it needs shapes that are known when the graph is compiled'
+        if not self.can_become_onnx and conditions.is_onnx_export:
+            return "ONNX has no operator for it; export inside use_implementation('plain')"
+        if conditions.rank > self.max_rank:
+            return f'it takes logits of at most {self.max_rank} axes'
+        return ''
