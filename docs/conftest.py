@@ -12,13 +12,28 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """Runs the Python of every page: python -m pytest docs/*.md."""
+import sys
+import types
+
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser
 
 
-def _name(namespace):
-    # MindSpore asks each function that it differentiates for its module.
+class _Page(types.ModuleType):
+    """The module that MindSpore looks for of each function that it compiles: its names are those of the page."""
+
+    def __init__(self, namespace):
+        super().__init__('page')
+        self._namespace = namespace
+
+    @property
+    def __dict__(self):
+        return self._namespace
+
+
+def _as_module(namespace):
     namespace['__name__'] = 'page'
+    sys.modules['page'] = _Page(namespace)
 
 
-pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser()], patterns=['*.md'], setup=_name).pytest()
+pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser()], patterns=['*.md'], setup=_as_module).pytest()

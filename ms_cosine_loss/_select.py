@@ -69,8 +69,8 @@ def _device() -> str:
 
 
 def _is_onnx_export() -> bool:
-    # MindSpore tells nobody what a graph is compiled for, so its own frames are asked. A constant is inferred in a graph
-    # and called in PyNative, which needs no look.
+    # MindSpore has no way to ask what a graph is compiled for but the frames of the export itself. PyNative calls what
+    # a graph infers, and is spared the search.
     frame = sys._getframe(2)
     if frame.f_code.co_name != '__infer__':
         return False
@@ -96,13 +96,14 @@ def _selected(*shapes: Optional[Sequence[Optional[int]]]) -> str:
     if _is_forked and not isinstance(multiprocessing.current_process(), Process):
         raise RuntimeError("For 'CosineEmbeddingLoss', this process was forked from one that had used it, and lacks "
                            "MindSpore's threads. Start it with mindspore.multiprocessing.Process, or by 'spawn'.")
-    _last = select(_setting, Conditions(_device(), context.get_auto_parallel_context('parallel_mode'), is_known(*shapes),
-                                        len(shapes[0] or ()), _is_onnx_export()))
+    conditions = Conditions(_device(), context.get_auto_parallel_context('parallel_mode'), is_known(*shapes),
+                            len(shapes[0] or ()), _is_onnx_export())
+    _last = select(_setting, conditions)
     return _last.implementation.name
 
 
-# A graph can look up a function in a dict but not in a record. It compiles all that the dict holds, so that only what can
-# run may be in it.
+# A graph can look up a function in a dict but not in a record. It compiles all that the dict holds, so what cannot run
+# must not be in it.
 _LOSSES = {each.name: each.loss for each in IMPLEMENTATIONS if not each.unavailable}
 
 

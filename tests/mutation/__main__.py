@@ -44,7 +44,9 @@ from tests.mutation.generated import Mutant, of_kernel, of_python
 
 HERE = pathlib.Path(__file__).parents[2]
 WORKERS = 2
-PACKAGE = ('_checks.py', '_loss.py', 'implementations/_losses.py', 'implementations/native.py', 'implementations/plain.py', '_rules.py', '_select.py', 'implementations/_sums.py')
+PACKAGE = ('_checks.py', '_loss.py', '_rules.py', '_select.py', 'implementations/__init__.py',
+           'implementations/_losses.py', 'implementations/_sums.py', 'implementations/native.py',
+           'implementations/plain.py', 'implementations/record.py')
 KERNEL = ('arithmetic.cc', 'broadcast.cc', 'double_double.h', 'element.h', 'interface.cc', 'layout.cc', 'pairs.h',
           'problem.h', 'second_order.cc', 'thread_pool.cc', 'vectors.h')
 FIELDS = ('part', 'mutant', 'outcome', 'killer', 'seconds')

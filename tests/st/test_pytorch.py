@@ -325,6 +325,32 @@ def test_pytorch_lets_an_ignored_row_spoil_the_gradient(torch, mode, implementat
     np.testing.assert_allclose(gradient[1], [-0.128, 0.096], rtol=0, atol=1e-7)
 
 
+@pytest.mark.parametrize(('dtype1', 'dtype2', 'promoted'), [
+    ('int64', 'int64', 'float32'), ('float32', 'int64', 'float32'), ('float16', 'float32', 'float32'),
+    ('float32', 'float64', 'float64')])
+def test_pytorch_promotes_what_is_refused_here(torch, mode, implementation, dtype1, dtype2, promoted):
+    x1, x2, labels = [[3, 4]], [[4, 3]], [-1]
+    theirs = torch.nn.functional.cosine_embedding_loss(
+        torch.tensor(x1, dtype=getattr(torch, dtype1)), torch.tensor(x2, dtype=getattr(torch, dtype2)),
+        torch.tensor(labels))
+    assert theirs.dtype == getattr(torch, promoted)
+    assert theirs.item() == pytest.approx(0.96)
+
+    with pytest.raises(TypeError, match='dtype'):
+        CosineEmbeddingLoss()(Tensor(x1, getattr(ms, dtype1)), Tensor(x2, getattr(ms, dtype2)), Tensor(labels))
+
+
+@pytest.mark.parametrize('dtype', ['bool', 'uint8'])
+def test_pytorch_takes_labels_that_cannot_be_dissimilar(torch, mode, implementation, dtype):
+    x1, x2 = [[3.0, 4.0]], [[4.0, 3.0]]
+    theirs = torch.nn.functional.cosine_embedding_loss(torch.tensor(x1), torch.tensor(x2),
+                                                       torch.tensor([0]).to(getattr(torch, dtype)))
+    assert theirs.item() == 0
+
+    with pytest.raises(TypeError, match="the 'labels' must have a dtype in"):
+        CosineEmbeddingLoss()(Tensor(x1), Tensor(x2), Tensor([0], getattr(ms, 'bool_' if dtype == 'bool' else dtype)))
+
+
 @pytest.mark.parametrize('margin', [5.0, float('nan')])
 def test_pytorch_takes_any_margin(torch, margin):
     # Its documentation asks for -1 to 1.
