@@ -23,7 +23,7 @@ from ms_cosine_loss._select import loss
 def cosine_embedding_loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: Union[float, Tensor] = 0.0,
                           reduction: str = 'mean', *, axis: int = 1, eps: float = 1e-12) -> Tensor:
     r"""
-    Measures how well the cosine of each pair of vectors fits its label: similar (1) or dissimilar (-1).
+    Computes the cosine embedding loss of pairs of vectors, similar (label 1) or dissimilar (label -1).
 
     With :math:`x_1` and :math:`x_2` the two vectors of a pair and :math:`y` its label:
 
@@ -38,8 +38,7 @@ def cosine_embedding_loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, 
         0, & \text{otherwise}
         \end{cases}
 
-    See :class:`ms_cosine_loss.CosineEmbeddingLoss` for what holds of values and gradients; the Cell calls this
-    function.
+    See :class:`ms_cosine_loss.CosineEmbeddingLoss` for numerical behaviour; the Cell calls this function.
 
     Args:
         logits_x1 (Tensor): The first vector of each pair, along `axis`. Shape :math:`(N, D)`, :math:`(D,)`,
@@ -50,8 +49,9 @@ def cosine_embedding_loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, 
         labels (Tensor): 1 for a similar pair, -1 for a dissimilar one; a pair with any other label has loss 0 and
             gradient 0. The shape is the common shape of the logits without `axis`. The dtype is int8, int16, int32,
             int64, float16, bfloat16, float32 or float64.
-        margin (float, optional): The cosine up to which a dissimilar pair costs nothing, in [-1, 1].
-            Default: ``0.0`` .
+        margin (Union[float, Tensor], optional): Dissimilar pairs with cosine ≤ `margin` have zero loss. A number in
+            [-1, 1], or a Tensor of shape :math:`()` and dtype float16, bfloat16, float32 or float64, whose value is not
+            checked: a compiled graph takes it anew in each call, and it has a gradient. Default: ``0.0`` .
         reduction (str, optional): ``'none'`` for the loss of each pair, ``'mean'`` for the sum of the losses divided
             by the number of labels, ``'sum'`` for their sum. Default: ``'mean'`` .
 
@@ -66,11 +66,10 @@ def cosine_embedding_loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, 
     Raises:
         TypeError: If `logits_x1`, `logits_x2` or `labels` is not a Tensor, or its dtype is not listed above.
         TypeError: If `logits_x1` and `logits_x2` differ in dtype.
-        TypeError: If `margin` or `eps` is not a real number, `reduction` is not a str, a bool or None, or `axis` is not
-            an int.
-        ValueError: If `margin` is not in [-1, 1], or `eps` is negative or not finite.
-        ValueError: If `reduction` is a str but ``'none'`` , ``'mean'`` or ``'sum'`` , or a bool or None, as PyTorch's
-            deprecated arguments are.
+        TypeError: If `margin` is neither a real number nor a Tensor of a dtype listed above, `eps` is not a real
+            number, `reduction` is not a str, a bool or None, or `axis` is not an int.
+        ValueError: If `margin` is a number outside [-1, 1] or a Tensor with axes, or `eps` is negative or not finite.
+        ValueError: If `reduction` is not ``'none'`` , ``'mean'`` or ``'sum'`` (bool and None included).
         ValueError: If `axis` is outside the rank, or the shapes do not fit.
 
     Supported Platforms:
@@ -100,7 +99,7 @@ def cosine_embedding_loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, 
 
 class CosineEmbeddingLoss(nn.LossBase):
     r"""
-    Measures how well the cosine of each pair of vectors fits its label: similar (1) or dissimilar (-1).
+    Computes the cosine embedding loss of pairs of vectors, similar (label 1) or dissimilar (label -1).
 
     With :math:`x_1` and :math:`x_2` the two vectors of a pair and :math:`y` its label:
 
@@ -120,6 +119,8 @@ class CosineEmbeddingLoss(nn.LossBase):
     result is rounded once, at the end.
 
     Note:
+        - The settings are fixed, because a compiled graph would keep the old ones. Create a new loss to change one; a
+          margin that changes during training may also be passed to :func:`ms_cosine_loss.cosine_embedding_loss`.
         - The gradient for a vector of zeros is large by design of `eps`: the other vector divided by its norm and by
           :math:`\sqrt{\epsilon}`, 1e6 times a unit vector by default. With ``eps=0`` it is 0.
         - Where :math:`\cos - margin` is exactly 0 the gradient of a dissimilar pair flows, as in PyTorch.
@@ -127,14 +128,14 @@ class CosineEmbeddingLoss(nn.LossBase):
           gives 0.
         - The native implementation gives a finite loss for every finite input. The plain one needs squared norms inside
           the range of its arithmetic: norms up to 1.8e19 for bfloat16 and float32, up to 1.3e154 for float64, any for
-          float16; beyond it the loss is NaN, or as if the cosine were 0. Its gradients end earlier, and the earlier
-          the more pairs a mean is of. See :func:`ms_cosine_loss.set_implementation`.
+          float16; beyond it the loss is NaN, or as if the cosine were 0. Gradients underflow sooner, and
+          sooner still for means over large batches. See :func:`ms_cosine_loss.set_implementation`.
         - With dynamic shapes in graph mode, a length that is not known while the graph is compiled is taken to fit.
           Labels that turn out to have length 1 then count for every pair. With dynamic rank the logits must have at
           least two dimensions.
 
     Args:
-        margin (float, optional): The cosine up to which a dissimilar pair costs nothing, in [-1, 1].
+        margin (float, optional): Dissimilar pairs with cosine ≤ `margin` have zero loss. In [-1, 1].
             Default: ``0.0`` .
         reduction (str, optional): ``'none'`` for the loss of each pair, ``'mean'`` for the sum of the losses divided
             by the number of labels, ``'sum'`` for their sum. Default: ``'mean'`` .
@@ -163,9 +164,9 @@ class CosineEmbeddingLoss(nn.LossBase):
         TypeError: If `margin` or `eps` is not a real number, `reduction` is not a str, a bool or None, or `axis` is not
             an int.
         ValueError: If `margin` is not in [-1, 1], or `eps` is negative or not finite.
-        ValueError: If `reduction` is a str but ``'none'`` , ``'mean'`` or ``'sum'`` , or a bool or None, as PyTorch's
-            deprecated arguments are.
+        ValueError: If `reduction` is not ``'none'`` , ``'mean'`` or ``'sum'`` (bool and None included).
         ValueError: If `axis` is outside the rank, or the shapes do not fit.
+        AttributeError: If a setting is assigned after construction.
 
     Supported Platforms:
         ``Ascend`` ``GPU`` ``CPU``
