@@ -31,7 +31,8 @@ def is_set(variable):
     return os.environ.get(variable, '0') not in ('', '0')
 
 
-KERNEL = [f'kernel/{name}.cc' for name in ('broadcast', 'interface', 'layout', 'second_order', 'thread_pool')]
+KERNEL = [f'kernel/{name}.cc' for name in
+          ('broadcast', 'hinge', 'interface', 'layout', 'second_order', 'thread_pool')]
 ARITHMETIC = 'kernel/arithmetic.cc'
 LIBRARY = 'libms_cosine_loss.so'
 FAILURE = 'native_build_failure.txt'

@@ -22,6 +22,7 @@
 
 #include "double_double.h"
 #include "element.h"
+#include "hinge.h"
 #include "pairs.h"
 #include "problem.h"
 #include "vectors.h"
@@ -35,6 +36,11 @@ struct Sums {
   Number product;
   Number square1;
   Number square2;
+};
+
+// The same to twice the precision of double, and whether it is known that nothing of the product was rounded.
+struct ExactSums : Sums<DoubleDouble> {
+  bool is_product_exact;
 };
 
 // What the tail makes of the sums. `gap` is 1 - cos for a similar pair and cos - margin for a dissimilar one.
@@ -146,6 +152,8 @@ inline Sums<double> sums_of_rows(const Half *x1, const Half *x2, int64_t length)
 struct CompensatedLanes {
   Doubles sum = {};
   Doubles compensation = {};
+  // Not 0 where a sum was rounded.
+  Longs rounded = {};
 
   template <bool kIsExact>
   void add_product(Doubles a, Doubles b) {
@@ -154,17 +162,27 @@ struct CompensatedLanes {
     sum = two_sum(sum, product, &error);
     if (!kIsExact) error += error_of_product(a, b, product);
     compensation += error;
+    rounded |= reinterpret_cast<Longs>(error);
   }
   DoubleDouble total() const {
     DoubleDouble result = {0, 0};
     for (int i = 0; i < kWidth; ++i) result = result + normalized(sum[i], compensation[i]);
     return result;
   }
+  // Whether total() is a sum without any rounding.
+  bool is_exact() const {
+    double all = 0, error;
+    for (int i = 0; i < kWidth; ++i) {
+      all = two_sum(all, sum[i], &error);
+      if (rounded[i] != 0 || error != 0) return false;
+    }
+    return true;
+  }
 };
 
 // Three sums of contiguous rows to twice the precision of double.
 template <class T>
-inline Sums<DoubleDouble> exact_sums_of_rows(const T *x1, const T *x2, int64_t length) {
+inline ExactSums exact_sums_of_rows(const T *x1, const T *x2, int64_t length) {
   constexpr bool kIsExact = !std::is_same_v<T, double>;
   CompensatedLanes product, square1, square2;
   const auto add = [&](const T *from1, const T *from2) {
@@ -176,7 +194,7 @@ inline Sums<DoubleDouble> exact_sums_of_rows(const T *x1, const T *x2, int64_t l
   int64_t i = 0;
   for (; i + kWidth <= length; i += kWidth) add(x1 + i, x2 + i);
   if (i < length) load_rest(x1 + i, x2 + i, length - i, add);
-  return {product.total(), square1.total(), square2.total()};
+  return {{product.total(), square1.total(), square2.total()}, kIsExact && product.is_exact()};
 }
 
 // kWidth lanes of one element each; a broadcast input has the same in all.
@@ -220,7 +238,7 @@ inline void sums_of_lanes(const Problem &problem, const T *x1, const T *x2, int 
 }
 
 template <class T>
-inline void exact_sums_of_lanes(const Problem &problem, const T *x1, const T *x2, int count, Sums<DoubleDouble> *sums) {
+inline void exact_sums_of_lanes(const Problem &problem, const T *x1, const T *x2, int count, ExactSums *sums) {
   constexpr bool kIsExact = !std::is_same_v<T, double>;
   constexpr int kVectors = kMaxLanes / kWidth;
   CompensatedLanes product[kVectors], square1[kVectors], square2[kVectors];
@@ -238,9 +256,10 @@ inline void exact_sums_of_lanes(const Problem &problem, const T *x1, const T *x2
   }
   for (int lane = 0; lane < count; ++lane) {
     const int v = lane / kWidth, i = lane % kWidth;
-    sums[lane] = {normalized(product[v].sum[i], product[v].compensation[i]),
-                  normalized(square1[v].sum[i], square1[v].compensation[i]),
-                  normalized(square2[v].sum[i], square2[v].compensation[i])};
+    sums[lane] = {{normalized(product[v].sum[i], product[v].compensation[i]),
+                   normalized(square1[v].sum[i], square1[v].compensation[i]),
+                   normalized(square2[v].sum[i], square2[v].compensation[i])},
+                  kIsExact && product[v].rounded[i] == 0};
   }
 }
 
@@ -260,6 +279,15 @@ inline Cosine cosine_of(Sums<double> sums, Label label, double eps, double margi
   const double gap = label == Label::kSimilar ? 1 - cosine : cosine - margin;
   if (!for_gradient) return {0, 0, cosine, gap, 0, 0};
   return {1 / norm1, 1 / norm2, cosine, gap, 0, 0};
+}
+
+// The tail in double-double rounds a cosine of 1 by up to 2^-102; what little is left of 1 - cos then is that.
+constexpr double kRoundingOfOne = 0x1p-100;
+
+inline double gap_of(DoubleDouble cosine, Label label, double margin) {
+  if (label == Label::kDissimilar) return (cosine - DoubleDouble{margin, 0}).high;
+  const double gap = (DoubleDouble{1, 0} - cosine).high;
+  return std::fabs(gap) < kRoundingOfOne ? 0 : gap;
 }
 
 inline Cosine cosine_of(Sums<DoubleDouble> sums, Label label, double eps, double margin) {
@@ -354,12 +382,30 @@ inline Block<T> block_at(const Problem &problem, int64_t index) {
           static_cast<int>(lanes < kMaxLanes ? lanes : kMaxLanes)};
 }
 
+// What the rounding of exact sums and of the tail can make of cos - margin: Dot2 is off by up to 2 (length * 2^-53)^2
+// of the product of the norms.
+inline double error_of_gap(int64_t length) {
+  const double terms = static_cast<double>(length) + 4;
+  return terms * terms * 0x1p-103;
+}
+
+// The hinge of a pair of a block, settled; a loss of 0 is one whatever the hinge. At margin 0 an exact product tells,
+// such as that of rows without a common place, unless the cosine vanishes beside it.
+template <class T>
+inline void settle_hinge(const Problem &problem, const Block<T> &block, int pair, const ExactSums &sums, Label label,
+                         bool for_gradient, Cosine *cosine) {
+  if (label != Label::kDissimilar || !(for_gradient || cosine->gap > 0)) return;
+  if (problem.margin == 0 && sums.is_product_exact && (cosine->gap != 0 || sums.product.high == 0)) return;
+  cosine->gap = settled_gap(problem, block.x1 + pair * problem.lane_stride1, block.x2 + pair * problem.lane_stride2,
+                            cosine->gap, error_of_gap(problem.length));
+}
+
 // The cosines of the pairs of a block whose labels count.
 template <class T>
 inline void cosines_of(const Problem &problem, const Block<T> &block, const Label *labels, bool for_gradient,
                        Cosine *cosines) {
   if constexpr (std::is_same_v<T, double>) {
-    Sums<DoubleDouble> sums[kMaxLanes];
+    ExactSums sums[kMaxLanes];
     if (problem.has_rows) {
       sums[0] = exact_sums_of_rows(block.x1, block.x2, problem.length);
     } else {
@@ -372,6 +418,7 @@ inline void cosines_of(const Problem &problem, const Block<T> &block, const Labe
               ? cosine_of(sums[i], labels[i], problem.eps, problem.margin)
               : scaled_cosine(block.x1 + i * problem.lane_stride1, block.x2 + i * problem.lane_stride2, problem.length,
                               problem.stride1, problem.stride2, labels[i], problem.eps, problem.margin);
+      settle_hinge(problem, block, i, sums[i], labels[i], for_gradient, &cosines[i]);
     }
   } else {
     Sums<double> sums[kMaxLanes];
@@ -390,14 +437,16 @@ inline void cosines_of(const Problem &problem, const Block<T> &block, const Labe
       are_all_done &= is_done[i];
     }
     if (are_all_done) return;
-    Sums<DoubleDouble> exact_sums[kMaxLanes];
+    ExactSums exact_sums[kMaxLanes];
     if (problem.has_rows) {
       exact_sums[0] = exact_sums_of_rows(block.x1, block.x2, problem.length);
     } else {
       exact_sums_of_lanes(problem, block.x1, block.x2, block.count, exact_sums);
     }
     for (int i = 0; i < block.count; ++i) {
-      if (!is_done[i]) cosines[i] = cosine_of(exact_sums[i], labels[i], problem.eps, problem.margin);
+      if (is_done[i]) continue;
+      cosines[i] = cosine_of(exact_sums[i], labels[i], problem.eps, problem.margin);
+      settle_hinge(problem, block, i, exact_sums[i], labels[i], for_gradient, &cosines[i]);
     }
   }
 }

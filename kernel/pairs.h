@@ -16,9 +16,6 @@
 #ifndef MS_COSINE_LOSS_KERNEL_PAIRS_H_
 #define MS_COSINE_LOSS_KERNEL_PAIRS_H_
 
-#include <cmath>
-
-#include "double_double.h"
 #include "element.h"
 #include "problem.h"
 
@@ -79,15 +76,6 @@ inline void set_number(double value, void *numbers, Dtype dtype, int64_t index) 
     default:
       return narrow(value, static_cast<double *>(numbers) + index);
   }
-}
-
-// Two doubles hold no more than 106 bits; a gap below this is their rounding.
-constexpr double kNoGap = 0x1p-96;
-
-// The loss of a pair, but below 0 where its hinge is closed.
-inline double gap_of(DoubleDouble cosine, Label label, double margin) {
-  const DoubleDouble gap = label == Label::kSimilar ? DoubleDouble{1, 0} - cosine : cosine - DoubleDouble{margin, 0};
-  return std::fabs(gap.high) < kNoGap ? 0 : gap.high;
 }
 
 // A sum over the pairs under the reduction, 'mean' or 'sum'.

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "element.h"
+#include "hinge.h"
 #include "pairs.h"
 #include "thread_pool.h"
 
@@ -48,19 +49,13 @@ Place place_of(const Problem &problem, int64_t pair) {
   return place;
 }
 
-// Whether cos is at or above the margin, as backward decides it, for rounding would close the hinge of a pair at it.
-template <class T>
-bool is_open(const Problem &problem, const T *x1, const T *x2, double cosine) {
-  constexpr double kNear = 0x1p-20;
-  if (!(std::fabs(cosine - problem.margin) < kNear)) return !(cosine < problem.margin);
-  DoubleDouble product = {0, 0}, square1 = {problem.eps, 0}, square2 = {problem.eps, 0};
-  for (int64_t i = 0; i < problem.length; ++i) {
-    const double a = widened(x1[i * problem.stride1]), b = widened(x2[i * problem.stride2]);
-    product = product + two_product(a, b);
-    square1 = square1 + two_product(a, a);
-    square2 = square2 + two_product(b, b);
-  }
-  return !(gap_of(product / (sqrt(square1) * sqrt(square2)), Label::kDissimilar, problem.margin) < 0);
+bool is_in_range(double square) { return square >= 0x1p-960 && square <= 0x1p960; }
+
+// Whether the hinge is open. The sums are of plain doubles, off by length * 2^-53 each, and not scaled.
+bool is_open(const Problem &problem, const void *x1, const void *x2, double square1, double square2, double cosine) {
+  const double error = (static_cast<double>(problem.length) + 8) * 0x1p-51;
+  const double gap = is_in_range(square1) && is_in_range(square2) ? cosine - problem.margin : 0;
+  return !(settled_gap(problem, x1, x2, gap, error) < 0);
 }
 
 // One pair: returns the part of S that belongs to an upstream gradient of 1, and adds the pair's share to the sums, or
@@ -87,7 +82,7 @@ double add_pair(const Problem &problem, const SecondOrder &request, int64_t pair
   const double by_margin = label == Label::kDissimilar ? -request.margin_direction : 0;
   if (square1 == 0 || square2 == 0) return 0 < problem.margin ? 0 : by_margin;
   const double inverse = 1 / (std::sqrt(square1) * std::sqrt(square2)), cosine = product * inverse;
-  if (label == Label::kDissimilar && !is_open(problem, x1, x2, cosine)) return 0;
+  if (label == Label::kDissimilar && !is_open(problem, x1, x2, square1, square2, cosine)) return 0;
   const double sign = label == Label::kSimilar ? -1 : 1;
   const double weight = sign * upstream_of(problem, pair);
   const double turned = turned1 / square1 + turned2 / square2;

@@ -79,7 +79,7 @@ struct Case {
 
   std::vector<double> vectors(const Shape &shape) {
     std::vector<double> numbers(size_of(shape));
-    const double scale = pick<double>({1, 1, 1e-2, 30});
+    const double scale = pick<double>({1, 1, 1e-2, 30, 1e-25});
     for (double &number : numbers) number = random() % 16 ? scale * std::normal_distribution<double>()(random) : 0;
     return numbers;
   }

@@ -168,13 +168,13 @@ void fill_labels(Buffer *to, Bytes *bytes) {
   }
 }
 
+// What is no margin stands for the cosine of the first pair.
 double margin_from(Bytes *bytes) {
   const uint8_t byte = bytes->next();
   const double numbers[] = {0, 0.5, -1, 1, 1e-20, -0.25, 0.75, 1 - 0x1p-53};
   if (byte < 128) return numbers[byte % 8];
   if (byte < 192) return (byte - 160) / 32.0;
-  const double any = bytes->bits<double>();
-  return any >= -1 && any <= 1 ? any : 0;
+  return bytes->bits<double>();
 }
 
 double eps_from(Bytes *bytes) {
@@ -247,11 +247,12 @@ class Problem {
     x1_ = input(dtype_, shape1_), x2_ = input(dtype_, shape2_), labels_ = input(labels_dtype, labels_shape);
     upstream_ = input(losses_dtype_, result_shape_), packed_ = input("int64", {5});
     direction1_ = input(dtype_, shape1_), direction2_ = input(dtype_, shape2_);
-    settings_.write(*packed_);
     fill_labels(labels_.get(), bytes);
     fill(upstream_.get(), bytes);
     fill(x1_.get(), bytes);
     fill(x2_.get(), bytes, x1_.get());
+    if (!(std::fabs(settings_.margin) <= 1)) settings_.margin = first_cosine();
+    settings_.write(*packed_);
     if (has_ruined_rows) ruin_ignored_rows();
     fill(direction1_.get(), bytes, x1_.get());
     fill(direction2_.get(), bytes, direction1_.get());
@@ -474,6 +475,21 @@ class Problem {
       if (!is_right) fail("the reduced loss is not that of its parts");
     }
     settings_.write(*packed_);
+  }
+
+  // Of the pair whose vectors begin their tensors, rounded; 0 where that is not finite.
+  double first_cosine() const {
+    long double product = 0, square1 = settings_.eps, square2 = settings_.eps;
+    const auto stride_of = [this](const Shape &shape) {
+      return size_of(Shape(shape.begin() + settings_.axis + 1, shape.end()));
+    };
+    const int64_t stride1 = stride_of(shape1_), stride2 = stride_of(shape2_);
+    for (int64_t i = 0; i < shape1_[settings_.axis] && x1_->size() > 0 && x2_->size() > 0; ++i) {
+      const long double a = x1_->get(i * stride1), b = x2_->get(i * stride2);
+      product += a * b, square1 += a * a, square2 += b * b;
+    }
+    const double cosine = static_cast<double>(product / std::sqrt(square1) / std::sqrt(square2));
+    return std::isfinite(cosine) ? std::max(-1.0, std::min(1.0, cosine)) : 0;
   }
 
   // A pair that does not count must not show, whatever it holds. With broadcasting others may hold the same.

@@ -25,6 +25,7 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -255,6 +256,42 @@ Dual<Real> root(const Dual<Real> &of) {
   return {value, of.slope / (2 * value)};
 }
 
+// A number as parts that do not overlap, the least first, whose sum it is exactly (Shewchuk 1997). No part of what is
+// made of doubles here leaves the range.
+using Parts = std::vector<Wide>;
+
+inline Parts plus(const Parts &a, Wide b) {
+  Parts sum;
+  for (const Wide part : a) {
+    const Wide whole = b + part, part_in_whole = whole - b;
+    const Wide error = (b - (whole - part_in_whole)) + (part - part_in_whole);
+    if (error != 0) sum.push_back(error);
+    b = whole;
+  }
+  if (b != 0) sum.push_back(b);
+  return sum;
+}
+
+inline Parts times(const Parts &a, const Parts &b) {
+  const auto upper = [](Wide of) {
+    const Wide scaled = of * static_cast<Wide>(0x1p57 + 1);
+    return scaled - (scaled - of);
+  };
+  Parts sum;
+  for (const Wide x : a) {
+    for (const Wide y : b) {
+      const Wide product = x * y, x1 = upper(x), y1 = upper(y), x2 = x - x1, y2 = y - y1;
+      sum = plus(plus(sum, ((x1 * y1 - product) + x1 * y2 + x2 * y1) + x2 * y2), product);
+    }
+  }
+  return sum;
+}
+
+inline int sign_of(const Parts &of) { return of.empty() ? 0 : of.back() < 0 ? -1 : 1; }
+
+// The square with the sign of what is squared, which grows with it.
+inline Parts signed_square(const Parts &of) { return times(times(of, of), {static_cast<Wide>(sign_of(of))}); }
+
 // What one input's gradients must be, element by element, and the sizes of the terms they are made of.
 struct Side {
   std::vector<long double> gradient, size, norm, scale, second, second_size;
@@ -289,7 +326,7 @@ inline bool is_within(long double value, int exponent) {
 class Truth {
  public:
   // For each pair; NaN where it must be.
-  std::vector<long double> losses, slopes, slope_sizes;
+  std::vector<long double> losses, loss_sizes, slopes, slope_sizes;
   Side side1, side2;
   bool is_second_judged = true;
 
@@ -304,7 +341,7 @@ class Truth {
     }
     const int64_t pairs = of.labels.size();
     elements *= pairs;
-    losses.resize(pairs), slopes.resize(pairs), slope_sizes.resize(pairs);
+    losses.resize(pairs), loss_sizes.resize(pairs), slopes.resize(pairs), slope_sizes.resize(pairs);
     is_wide_ = elements <= 256;
     for (int64_t pair = 0; pair < pairs; ++pair) is_wide_ ? add_pair<Wide>(pair) : add_pair<long double>(pair);
   }
@@ -313,13 +350,17 @@ class Truth {
     const Format format = format_of(found.dtype());
     const int64_t pairs = of_.labels.size();
     if (of_.settings.reduction == 0) {
-      for (int64_t i = 0; i < pairs; ++i) check(found.get(i), losses[i], granted(losses[i], format), format, "loss", i);
+      for (int64_t i = 0; i < pairs; ++i) {
+        check(found.get(i), losses[i], granted(losses[i], loss_sizes[i], format), format, "loss", i);
+      }
       return;
     }
     long double sum = 0, error = 0;
-    for (const long double loss : losses) sum += loss, error += granted(loss, format_of("float64"));
+    for (int64_t i = 0; i < pairs; ++i) {
+      sum += losses[i], error += granted(losses[i], loss_sizes[i], format_of("float64"));
+    }
     if (of_.settings.reduction == 1) sum /= pairs, error = pairs == 0 ? 0 : error / pairs;
-    check(found.get(0), sum, error + granted(sum, format), format, "reduced loss", 0);
+    check(found.get(0), sum, error + granted(sum, 0, format), format, "reduced loss", 0);
   }
 
   void check_gradients(const Buffer &found1, const Buffer &found2) const {
@@ -364,9 +405,10 @@ class Truth {
     return at;
   }
 
-  // Two units in the last place of the narrower of the dtypes, down to what twice the precision of double leaves.
-  long double granted(long double loss, const Format &format) const {
-    const long double rest = is_wide_ ? 1e-29L * (length() + 1) : 0x1p-62L * (length() + 1);
+  // Two units in the last place of the narrower of the dtypes, down to what twice the precision of double, or that of
+  // this judge, leaves of the terms, and to products that leave the range of double.
+  long double granted(long double loss, long double size, const Format &format) const {
+    const long double rest = (is_wide_ ? 0x1p-100L : 0x1p-62L) * (length() + 1) * size + 0x1p-580L * length();
     if (!(loss > 0)) return rest + format.smallest;
     const int bits = std::min(format.bits, format_.bits);
     return 2 * std::max(std::ldexp(1.0L, std::ilogb(loss) - bits), format.smallest) + rest;
@@ -405,6 +447,20 @@ class Truth {
       const long double by_norm = units * unit() * side.norm[i] + 0x1p-50L * side.size[i];
       check(found.get(i), side.gradient[i], std::min(by_terms, by_norm) + lost, format_, what, i);
     }
+  }
+
+  // The sign of cos - margin, by that of p|p| - margin|margin| (m1 + eps)(m2 + eps).
+  template <class Real>
+  int exact_sign_of_gap(const std::vector<Dual<Real>> &x1, const std::vector<Dual<Real>> &x2) const {
+    Parts product, square1 = {static_cast<Wide>(of_.settings.eps)}, square2 = square1;
+    for (size_t i = 0; i < x1.size(); ++i) {
+      const Wide a = x1[i].value, b = x2[i].value;
+      product = plus(product, a * b), square1 = plus(square1, a * a), square2 = plus(square2, b * b);
+    }
+    Parts difference = signed_square(product);
+    const Parts margin = signed_square({static_cast<Wide>(of_.settings.margin)});
+    for (const Wide part : times(margin, times(square1, square2))) difference = plus(difference, -part);
+    return sign_of(difference);
   }
 
   template <class Real>
@@ -462,15 +518,16 @@ class Truth {
     const Dual<Real> cosine = product * inverse1 * inverse2;
     const Dual<Real> gap = label == 1 ? Dual<Real>(1) - cosine : cosine - Dual<Real>(of_.settings.margin);
     losses[pair] = std::max(0.0L, static_cast<long double>(gap.value));
-    const long double distance = std::fabs(static_cast<long double>(gap.value));
+    loss_sizes[pair] = product_size * n1 * n2 + (label == 1 ? 1 : 0);
     if (label == -1) {
-      // Beside the hinge the last digits cannot tell; at it, the pair counts.
-      const long double blurred = is_wide_ ? 2e-29L * (count + 1) : 0x1p-60L * (count + 1);
-      if (distance < blurred && (distance != 0 || (!is_wide_ && product_size != 0))) {
-        is_second_judged = false;
-        return mark(&Side::is_open);
-      }
-      if (gap.value < 0) return;
+      // Three sums, each rounded once or twice for a term, and a root or two.
+      const long double rounding = std::is_same_v<Real, long double> ? 0x1p-64L : 0x1p-113L;
+      const bool is_told =
+          std::fabs(static_cast<long double>(gap.value)) > 4 * (count + 4) * rounding * loss_sizes[pair];
+      const int sign = is_told ? (gap.value < 0 ? -1 : 1) : exact_sign_of_gap(x1, x2);
+      if (sign <= 0) losses[pair] = loss_sizes[pair] = 0;
+      // At the margin the pair counts.
+      if (sign < 0) return;
     }
     const long double weight = label == 1 ? -upstream : upstream;
     if (!is_within(std::fabs(upstream), 500) || std::fabs(upstream) * std::max(n1, n2) > 0x1p1000L) {

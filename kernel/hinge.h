@@ -1,0 +1,44 @@
+// Copyright 2026 The ms_cosine_loss authors
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+// http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+// Whether the hinge of a dissimilar pair is open: decided here for first and second derivatives and broadcast pairs
+// alike.
+#ifndef MS_COSINE_LOSS_KERNEL_HINGE_H_
+#define MS_COSINE_LOSS_KERNEL_HINGE_H_
+
+#include <cmath>
+
+#include "problem.h"
+
+namespace ms_cosine_loss {
+
+// The sign of cos - margin for the pair whose vectors begin at x1 and x2, by exact arithmetic. 0 if it is not finite.
+int exact_sign_of_gap(const Problem &problem, const void *x1, const void *x2);
+
+// Internal linkage, for the reason given in element.h.
+namespace {
+
+// `gap` is cos - margin, off by at most `error`. What is returned is below 0 only where the exact one is, which closes
+// the hinge, and above 0 only where the exact one is. NaN stays.
+inline double settled_gap(const Problem &problem, const void *x1, const void *x2, double gap, double error) {
+  if (!(std::fabs(gap) <= error)) return gap;
+  const int sign = exact_sign_of_gap(problem, x1, x2);
+  if (sign < 0) return -error;
+  return sign == 0 ? 0 : std::fmax(gap, 0);
+}
+
+}  // namespace
+}  // namespace ms_cosine_loss
+
+#endif  // MS_COSINE_LOSS_KERNEL_HINGE_H_
