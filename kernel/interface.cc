@@ -236,9 +236,8 @@ int backward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
   const Tasks tasks(problem);
   const InstructionSet &set = instruction_set();
   std::vector<CompensatedSum> by_margin(tasks.count);
-  run_in_parallel(threads, tasks.count, [&](int64_t task) {
-    set.backward(problem, tasks.first(task), tasks.last(task), &by_margin[task]);
-  });
+  run_in_parallel(threads, tasks.count,
+                  [&](int64_t task) { set.backward(problem, tasks.first(task), tasks.last(task), &by_margin[task]); });
   if (problem.is_broadcast) gather_gradients(problem, threads);
   write_margin_gradient(total_of(by_margin), params, dtypes, kMarginGradient);
   return 0;
@@ -261,10 +260,10 @@ int second_order(void **params, int *ndims, int64_t **shapes, const char **dtype
     return 0;
   }
   const double margin_direction = is_real(margin_dtype) ? number_at(params[kMarginDirection], margin_dtype, 0) : 0;
-  write_second_order(problem,
-                     {params[kDirection1], params[kDirection2], margin_direction, params[kByX1], params[kByX2],
-                      params[kByUpstream]},
-                     threads);
+  write_second_order(
+      problem,
+      {params[kDirection1], params[kDirection2], margin_direction, params[kByX1], params[kByX2], params[kByUpstream]},
+      threads);
   return 0;
 }
 
@@ -301,8 +300,8 @@ MS_COSINE_LOSS_EXPORT int ms_cosine_loss_backward(int nparam, void **params, int
   throw ms_cosine_loss::OutOfMemory();
 }
 
-// x1, x2, labels, settings, margin, upstream gradient, directions of the three gradients -> what their products with the
-// gradients change by with x1, x2 and the upstream gradient
+// x1, x2, labels, settings, margin, upstream gradient, directions of the three gradients -> what their products with
+// the gradients change by with x1, x2 and the upstream gradient
 MS_COSINE_LOSS_EXPORT int ms_cosine_loss_second_order(int nparam, void **params, int *ndims, int64_t **shapes,
                                                       const char **dtypes, void *, void *) try {
   return nparam == 12 ? ms_cosine_loss::second_order(params, ndims, shapes, dtypes) : 1;

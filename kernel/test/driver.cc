@@ -102,19 +102,25 @@ void run(uint64_t seed, bool is_large) {
   const Buffer direction1(of.dtype, of.shape1, of.vectors(of.shape1));
   const Buffer direction2(of.dtype, of.shape2, of.vectors(of.shape2));
   Settings settings = {of.margin, of.eps, of.reduction, of.axis, 1};
-  const Buffer packed("int64", {5});
-  const reference::Truth truth({x1, x2, labels, upstream, direction1, direction2, settings});
-
+  const Buffer packed("int64", {4});
+  const std::string margin_dtype = of.pick<std::string>({"int64", "float64", "float32", "float16"});
+  Buffer margin(margin_dtype, {}), margin_direction(margin_dtype, {}), margin_gradient(margin_dtype, {});
   settings.write(packed);
+  settings.write_margin(&margin);
+  margin_direction.set(0, margin_dtype == "int64" ? 0 : of.pick<double>({0, 1, -3}));
+  const reference::Truth truth({x1, x2, labels, upstream, direction1, direction2, margin_direction.get(0), settings});
+
   Buffer losses(of.dtype, result_shape), gradient1(of.dtype, of.shape1), gradient2(of.dtype, of.shape2);
   call(of.reduction == 0 ? ms_cosine_loss_forward_of_each : ms_cosine_loss_forward,
-       {&x1, &x2, &labels, &packed, &losses});
-  call(ms_cosine_loss_backward, {&x1, &x2, &labels, &packed, &upstream, &gradient1, &gradient2});
+       {&x1, &x2, &labels, &packed, &margin, &losses});
+  call(ms_cosine_loss_backward,
+       {&x1, &x2, &labels, &packed, &margin, &upstream, &gradient1, &gradient2, &margin_gradient});
   truth.check_losses(losses);
   truth.check_gradients(gradient1, gradient2);
+  truth.check_margin_gradient(margin_gradient);
   Buffer by_x1(of.dtype, of.shape1), by_x2(of.dtype, of.shape2), by_upstream(of.dtype, result_shape);
-  call(ms_cosine_loss_second_order,
-       {&x1, &x2, &labels, &packed, &upstream, &direction1, &direction2, &by_x1, &by_x2, &by_upstream});
+  call(ms_cosine_loss_second_order, {&x1, &x2, &labels, &packed, &margin, &upstream, &direction1, &direction2,
+                                     &margin_direction, &by_x1, &by_x2, &by_upstream});
   truth.check_second_order(by_x1, by_x2, by_upstream);
 
   // The same bits whatever the number of threads.
@@ -122,9 +128,11 @@ void run(uint64_t seed, bool is_large) {
     settings.threads = threads;
     settings.write(packed);
     Buffer again(of.dtype, result_shape), again1(of.dtype, of.shape1), again2(of.dtype, of.shape2);
-    call(ms_cosine_loss_forward, {&x1, &x2, &labels, &packed, &again});
-    call(ms_cosine_loss_backward, {&x1, &x2, &labels, &packed, &upstream, &again1, &again2});
-    if (!again.same_bits(losses) || !again1.same_bits(gradient1) || !again2.same_bits(gradient2)) {
+    Buffer again_margin(margin_dtype, {});
+    call(ms_cosine_loss_forward, {&x1, &x2, &labels, &packed, &margin, &again});
+    call(ms_cosine_loss_backward, {&x1, &x2, &labels, &packed, &margin, &upstream, &again1, &again2, &again_margin});
+    if (!again.same_bits(losses) || !again1.same_bits(gradient1) || !again2.same_bits(gradient2) ||
+        !again_margin.same_bits(margin_gradient)) {
       fail("other bits with " + std::to_string(threads) + " threads");
     }
   }

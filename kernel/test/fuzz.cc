@@ -245,7 +245,9 @@ class Problem {
     result_shape_ = settings_.reduction == 0 ? labels_shape : Shape{};
     each_shape_ = labels_shape;
     x1_ = input(dtype_, shape1_), x2_ = input(dtype_, shape2_), labels_ = input(labels_dtype, labels_shape);
-    upstream_ = input(losses_dtype_, result_shape_), packed_ = input("int64", {5});
+    upstream_ = input(losses_dtype_, result_shape_), packed_ = input("int64", {4});
+    const std::string margin_dtype = kind & 0x40 ? kReal[kind / 16 % 4] : "int64";
+    margin_ = input(margin_dtype, {}), margin_direction_ = input(margin_dtype, {});
     direction1_ = input(dtype_, shape1_), direction2_ = input(dtype_, shape2_);
     fill_labels(labels_.get(), bytes);
     fill(upstream_.get(), bytes);
@@ -253,9 +255,11 @@ class Problem {
     fill(x2_.get(), bytes, x1_.get());
     if (!(std::fabs(settings_.margin) <= 1)) settings_.margin = first_cosine();
     settings_.write(*packed_);
+    settings_.write_margin(margin_.get());
     if (has_ruined_rows) ruin_ignored_rows();
     fill(direction1_.get(), bytes, x1_.get());
     fill(direction2_.get(), bytes, direction1_.get());
+    margin_direction_->set(0, margin_dtype == "int64" ? 0 : static_cast<int8_t>(bytes->next()) / 16.0);
   }
 
   // What an input stands for, for who looks into a finding.
@@ -275,24 +279,27 @@ class Problem {
   }
 
   void run() {
-    std::vector<Buffer *> inputs = {x1_.get(),       x2_.get(),         labels_.get(),    packed_.get(),
-                                    upstream_.get(), direction1_.get(), direction2_.get()};
+    std::vector<Buffer *> inputs = {x1_.get(),         x2_.get(),         labels_.get(),
+                                    packed_.get(),     margin_.get(),     upstream_.get(),
+                                    direction1_.get(), direction2_.get(), margin_direction_.get()};
     std::vector<std::vector<char>> before;
     for (Buffer *each : inputs) {
       const char *data = static_cast<char *>(each->data());
       before.emplace_back(data, data + each->bytes());
     }
-    const Truth truth({*x1_, *x2_, *labels_, *upstream_, *direction1_, *direction2_, settings_});
+    const Truth truth(
+        {*x1_, *x2_, *labels_, *upstream_, *direction1_, *direction2_, margin_direction_->get(0), settings_});
     const Results results = all_results(is_aligned_, 0x55, settings_, false);
     truth.check_losses(*results.losses);
     truth.check_gradients(*results.gradient1, *results.gradient2);
+    truth.check_margin_gradient(*results.margin_gradient);
     truth.check_second_order(*results.by_x1, *results.by_x2, *results.by_upstream);
     check_signs(*results.losses);
     check_repetition(results);
     check_exchange(*results.losses);
     check_sums();
     const int64_t threads = settings_.threads;
-    if (ms_cosine_loss_interface_version() != 1 || ms_cosine_loss_threads(threads) < 1 ||
+    if (ms_cosine_loss_interface_version() != 2 || ms_cosine_loss_threads(threads) < 1 ||
         (threads > 0 && ms_cosine_loss_threads(threads) > threads)) {
       fail("the version or the threads");
     }
@@ -320,7 +327,7 @@ class Problem {
     int64_t *settings = static_cast<int64_t *>(packed_->data());
     switch (fault % 10) {
       case 0: {  // The number of arguments.
-        const size_t count = detail % 12;
+        const size_t count = detail % 14;
         if (count == all.size()) return;
         call.params.resize(count), call.ranks.resize(count), call.shapes.resize(count), call.dtypes.resize(count);
         break;
@@ -330,22 +337,30 @@ class Problem {
         break;
       case 2: {  // Logits, directions and gradients are of one dtype, and the last outcome of the upstream gradient's.
         const std::vector<int> alike = which < 2    ? std::vector<int>{0, 1}
-                                       : which == 2 ? std::vector<int>{0, 1, 5, 6}
-                                                    : std::vector<int>{0, 1, 5, 6, 7, 8, 9};
+                                       : which == 2 ? std::vector<int>{0, 1, 6, 7}
+                                                    : std::vector<int>{0, 1, 6, 7, 9, 10, 11};
         std::string &dtype = call.dtypes[alike[detail % alike.size()]];
         dtype = dtype == kReal[detail / 16 % 4] ? "int32" : kReal[detail / 16 % 4];
         break;
       }
       case 3:  // The settings.
         if (detail % 2 == 0) {
-          call.shapes[3][0] = detail / 2 == 5 ? 6 : detail / 2;
+          call.shapes[3][0] = detail / 2 == 4 ? 5 : detail / 2;
         } else {
           call.ranks[3] = detail % 4 == 1 ? 0 : 2;
           call.shapes[3].push_back(1);
         }
         break;
-      case 4:
-        call.dtypes[3] = detail % 2 ? "int32" : "float64";
+      case 4:  // The dtype of the settings; the margin's, which its gradient and direction share, and its rank.
+        if (detail % 4 < 2) {
+          call.dtypes[3] = detail % 2 ? "int32" : "float64";
+        } else if (detail % 4 == 2) {
+          call.ranks[4] = 1;
+          call.shapes[4].push_back(1);
+        } else {
+          const int alike = which < 2 || detail & 4 ? 4 : 8;
+          call.dtypes[alike] = which < 2 ? "int32" : margin_->dtype() == "float32" ? "float64" : "float32";
+        }
         break;
       case 5:
         call.shapes[detail % 2].push_back(1);
@@ -353,7 +368,7 @@ class Problem {
         break;
       case 6: {
         const int64_t wrong[] = {-1, rank, INT64_MIN, INT64_MAX, -rank, rank + 1};
-        settings[4 - 1] = wrong[detail % 6];
+        settings[2] = wrong[detail % 6];
         break;
       }
       case 7:
@@ -384,7 +399,7 @@ class Problem {
   using Pointer = std::unique_ptr<Buffer>;
 
   struct Results {
-    Pointer losses, gradient1, gradient2, by_x1, by_x2, by_upstream;
+    Pointer losses, gradient1, gradient2, margin_gradient, by_x1, by_x2, by_upstream;
 
     Results(const Problem &of, bool is_aligned, char filling) {
       const auto make = [&](const std::string &dtype, const Shape &shape) {
@@ -393,10 +408,11 @@ class Problem {
       losses = make(of.losses_dtype_, of.result_shape_), by_upstream = make(of.losses_dtype_, of.result_shape_);
       gradient1 = make(of.dtype_, of.shape1_), gradient2 = make(of.dtype_, of.shape2_);
       by_x1 = make(of.dtype_, of.shape1_), by_x2 = make(of.dtype_, of.shape2_);
+      margin_gradient = make(of.margin_->dtype(), {});
     }
     std::vector<const Buffer *> of_function(int which) const {
       if (which < 2) return {losses.get()};
-      if (which == 2) return {gradient1.get(), gradient2.get()};
+      if (which == 2) return {gradient1.get(), gradient2.get(), margin_gradient.get()};
       return {by_x1.get(), by_x2.get(), by_upstream.get()};
     }
   };
@@ -405,9 +421,9 @@ class Problem {
   static Pointer input(const std::string &dtype, const Shape &shape) { return std::make_unique<Buffer>(dtype, shape); }
 
   std::vector<const Buffer *> inputs_of_function(int which) const {
-    std::vector<const Buffer *> inputs = {x1_.get(), x2_.get(), labels_.get(), packed_.get()};
+    std::vector<const Buffer *> inputs = {x1_.get(), x2_.get(), labels_.get(), packed_.get(), margin_.get()};
     if (which >= 2) inputs.push_back(upstream_.get());
-    if (which == 3) inputs.push_back(direction1_.get()), inputs.push_back(direction2_.get());
+    if (which == 3) inputs.insert(inputs.end(), {direction1_.get(), direction2_.get(), margin_direction_.get()});
     return inputs;
   }
 
@@ -451,7 +467,8 @@ class Problem {
 
   void check_exchange(const Buffer &losses) const {
     Buffer exchanged(losses.dtype(), losses.shape());
-    reference::call(ms_cosine_loss_forward, {x2_.get(), x1_.get(), labels_.get(), packed_.get(), &exchanged});
+    reference::call(ms_cosine_loss_forward,
+                    {x2_.get(), x1_.get(), labels_.get(), packed_.get(), margin_.get(), &exchanged});
     if (!losses.same_bits(exchanged)) fail("other losses with the inputs exchanged");
   }
 
@@ -461,14 +478,15 @@ class Problem {
     Buffer each("float64", each_shape_);
     settings.reduction = 0;
     settings.write(*packed_);
-    reference::call(ms_cosine_loss_forward, {x1_.get(), x2_.get(), labels_.get(), packed_.get(), &each});
+    reference::call(ms_cosine_loss_forward, {x1_.get(), x2_.get(), labels_.get(), packed_.get(), margin_.get(), &each});
     long double sum = 0;
     for (int64_t i = 0; i < each.size(); ++i) sum += each.get(i);
     for (const int64_t reduction : {1, 2}) {
       Buffer reduced("float64", {});
       settings.reduction = reduction;
       settings.write(*packed_);
-      reference::call(ms_cosine_loss_forward, {x1_.get(), x2_.get(), labels_.get(), packed_.get(), &reduced});
+      reference::call(ms_cosine_loss_forward,
+                      {x1_.get(), x2_.get(), labels_.get(), packed_.get(), margin_.get(), &reduced});
       const long double expected = reduction == 1 ? sum / each.size() : sum;
       const bool is_right = std::isnan(expected) ? std::isnan(reduced.get(0))
                                                  : std::fabs(reduced.get(0) - expected) <= 0x1p-51L * expected;
@@ -509,7 +527,7 @@ class Problem {
   Shape shape1_, shape2_, result_shape_, each_shape_;
   Settings settings_;
   bool is_aligned_, is_foreign_;
-  Pointer x1_, x2_, labels_, upstream_, packed_, direction1_, direction2_;
+  Pointer x1_, x2_, labels_, upstream_, packed_, margin_, direction1_, direction2_, margin_direction_;
 };
 
 }  // namespace

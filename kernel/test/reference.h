@@ -182,12 +182,20 @@ struct Settings {
   int64_t axis;
   int64_t threads;
 
-  // As the kernel is given them.
+  // As the kernel is given them, but for the margin.
   void write(const Buffer &to) const {
-    int64_t values[5] = {0, 0, reduction, axis, threads};
-    std::memcpy(&values[0], &margin, 8);
-    std::memcpy(&values[1], &eps, 8);
+    int64_t values[4] = {0, reduction, axis, threads};
+    std::memcpy(&values[0], &eps, 8);
     std::memcpy(to.data(), values, sizeof(values));
+  }
+  // As a constant, in its bits, or as a number of the dtype, to which it is rounded.
+  void write_margin(Buffer *to) {
+    if (to->dtype() == "int64") {
+      std::memcpy(to->data(), &margin, 8);
+    } else {
+      to->set(0, margin);
+      margin = to->get(0);
+    }
   }
 };
 
@@ -316,6 +324,8 @@ struct Arguments {
   const Buffer &upstream;
   const Buffer &direction1;
   const Buffer &direction2;
+  // Not 0 only for a margin that is no constant.
+  double margin_direction;
   Settings settings;
 };
 
@@ -328,6 +338,8 @@ class Truth {
   // For each pair; NaN where it must be.
   std::vector<long double> losses, loss_sizes, slopes, slope_sizes;
   Side side1, side2;
+  // The gradient of the margin, and the sum of the sizes of its terms.
+  long double by_margin = 0, by_margin_size = 0;
   bool is_second_judged = true;
 
   explicit Truth(const Arguments &of)
@@ -366,6 +378,17 @@ class Truth {
   void check_gradients(const Buffer &found1, const Buffer &found2) const {
     check_gradient(found1, side1, "gradient of x1");
     check_gradient(found2, side2, "gradient of x2");
+  }
+
+  // Of a margin that is no constant; that of a constant is 0.
+  void check_margin_gradient(const Buffer &found) const {
+    if (found.dtype() == "int64") {
+      if (found.get(0) != 0) fail("a constant margin has a gradient");
+      return;
+    }
+    const Format format = format_of(found.dtype());
+    const long double relative = std::ldexp(1.0L, -format.bits) + 0x1p-51L;
+    check(found.get(0), by_margin, relative * by_margin_size + format.smallest, format, "gradient of the margin", 0);
   }
 
   void check_second_order(const Buffer &by_x1, const Buffer &by_x2, const Buffer &by_upstream) const {
@@ -498,13 +521,19 @@ class Truth {
     const auto mark = [&](std::vector<char> Side::*what) {
       for (int64_t i = 0; i < count; ++i) (side1.*what)[at1[i]] = (side2.*what)[at2[i]] = 1;
     };
+    const auto open = [&] {
+      by_margin -= upstream, by_margin_size += std::fabs(upstream);
+      slopes[pair] = -of_.margin_direction, slope_sizes[pair] = std::fabs(of_.margin_direction);
+    };
     if (!is_finite) {
+      if (label == -1) open();
       losses[pair] = slopes[pair] = std::numeric_limits<long double>::quiet_NaN();
       return mark(&Side::is_nan);
     }
     const bool has_direction = square1.value > 0 && square2.value > 0;
     if (!has_direction) {
       losses[pair] = label == 1 ? 1 : std::max(0.0L, -static_cast<long double>(of_.settings.margin));
+      if (label == -1 && !(of_.settings.margin > 0)) open();
       if (!std::isfinite(upstream)) mark(&Side::is_open);
       return;
     }
@@ -528,6 +557,7 @@ class Truth {
       if (sign <= 0) losses[pair] = loss_sizes[pair] = 0;
       // At the margin the pair counts.
       if (sign < 0) return;
+      open();
     }
     const long double weight = label == 1 ? -upstream : upstream;
     if (!is_within(std::fabs(upstream), 500) || std::fabs(upstream) * std::max(n1, n2) > 0x1p1000L) {
@@ -539,8 +569,8 @@ class Truth {
     const long double lost = 0x1p-1020L * (n1 + n2) * (n1 + n2), size = std::fabs(weight);
     const long double cosine_size = product_size * n1 * n2 + lost, crossed_size = crossed * n1 * n2 + lost;
     const long double turned = turned1 * n1 * n1 + turned2 * n2 * n2 + lost;
-    slopes[pair] = label == 1 ? -cosine.slope : cosine.slope;
-    slope_sizes[pair] = crossed_size + cosine_size * turned;
+    slopes[pair] += label == 1 ? -cosine.slope : cosine.slope;
+    slope_sizes[pair] += crossed_size + cosine_size * turned;
     const auto add = [&](Side *side, const std::vector<int64_t> &at, const std::vector<Dual<Real>> &own,
                          const std::vector<Dual<Real>> &other, const Dual<Real> &along, long double n, long double m,
                          long double own_turned) {
