@@ -15,6 +15,8 @@
 
 The gradient is a central difference of the definition and not the closed form, so that it cannot share its mistakes.
 """
+import fractions
+
 import mpmath
 import numpy as np
 
@@ -117,3 +119,14 @@ def hessian_vector_products(function, x1, x2, vector1, vector2):
                     around[which][index] = element
                 result[index] = float(total / (4 * step * step))
     return results
+
+
+def hinge_sign(x1, x2, margin, eps):
+    """The sign of cos - margin for two vectors, in whole numbers: 0 where the hinge is open by a hair."""
+    rows = [[fractions.Fraction(float(element)) for element in x] for x in (x1, x2)]
+    product = sum(a * b for a, b in zip(*rows))
+    squares = [sum(a * a for a in row) + fractions.Fraction(eps) for row in rows]
+    margin = fractions.Fraction(margin)
+    # Squares that keep their sign grow with what is squared. A vector without a norm has the cosine 0.
+    difference = product * abs(product) - margin * abs(margin) * (squares[0] * squares[1] or 1)
+    return (difference > 0) - (difference < 0)
