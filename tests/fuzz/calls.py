@@ -180,7 +180,10 @@ def calls(draw, others=OTHER_OBJECTS, others_in_settings=OTHER_OBJECTS | A_TENSO
     faults += ['shape x1', 'shape x2', 'shape labels', 'dtype labels'] * 2
     for fault in [draw(st.sampled_from(faults)) for _ in range(draw(st.sampled_from([0, 1, 1, 2])))]:
         kind, _, name = fault.partition(' ')
-        if fault in ('margin', 'eps'):
+        if fault == 'margin':
+            # The function takes a Tensor for it.
+            settings[fault] = draw(BAD_REALS | others)
+        elif fault == 'eps':
             settings[fault] = draw(BAD_REALS | others_in_settings)
         elif fault == 'reduction':
             settings[fault] = draw(WORDS | others_in_settings)
