@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from typing import Any, Optional
 
 import mindspore as ms
+import numpy as np
 from mindspore import Tensor
 from mindspore.ops import constexpr
 
@@ -42,7 +43,17 @@ def _is_real(value: object) -> bool:
 
 
 def _type_name(value: object) -> str:
-    return type(value).__name__
+    name, library = type(value).__name__, type(value).__module__.split('.')[0]
+    return f'{library}.Tensor' if name == 'Tensor' and library != 'mindspore' else name
+
+
+def _as_tensor(name: str, value: object) -> str:
+    """What to type to make a Tensor of `value`; empty where nobody can tell."""
+    if hasattr(value, 'detach'):
+        return f' Pass mindspore.Tensor({name}.detach().numpy()).'
+    if isinstance(value, (numbers.Number, Sequence, np.ndarray)) and not isinstance(value, (bool, str, bytes)):
+        return f' Pass mindspore.Tensor({name}).'
+    return ''
 
 
 def _listed(dtypes: Sequence[Any]) -> str:
@@ -64,8 +75,8 @@ def check_margin(shape: Any, dtype: Any) -> None:
 
 
 @constexpr(check=False)
-def check_settings(margin: Any, reduction: object, axis: object, eps: Any) -> tuple[float, float]:
-    """The constructor's arguments, or the function's own; returns `margin` and `eps` as floats."""
+def check_settings(margin: Any, reduction: object, axis: Any, eps: Any) -> tuple[float, int, float]:
+    """The constructor's arguments, or the function's own; returns `margin`, `axis` and `eps` as floats and an int."""
     if not _is_real(margin):
         otherwise = ', or a Tensor of shape ()' if margin is None else ''
         hint = ''
@@ -76,10 +87,10 @@ def check_settings(margin: Any, reduction: object, axis: object, eps: Any) -> tu
     if not isinstance(reduction, str):
         hint = ''
         if reduction is None or isinstance(reduction, bool):
-            hint = " PyTorch's 'size_average' and 'reduce' were taken over by 'reduction'."
+            hint = " PyTorch's 'size_average' and 'reduce' are deprecated; use 'reduction'."
         raise_type = ValueError if hint else TypeError
         raise raise_type(f"{_FOR} 'reduction' must be one of 'none', 'mean' or 'sum', but got {reduction!r}.{hint}")
-    if not isinstance(axis, int) or isinstance(axis, bool):
+    if not isinstance(axis, numbers.Integral) or isinstance(axis, bool):
         raise TypeError(f"{_FOR} 'axis' must be an int, but got {_type_name(axis)}.")
     if not _is_real(eps):
         raise TypeError(f"{_FOR} 'eps' must be a real number{_in_a_graph(eps)}, but got {_type_name(eps)}.")
@@ -89,7 +100,7 @@ def check_settings(margin: Any, reduction: object, axis: object, eps: Any) -> tu
         raise ValueError(f"{_FOR} 'reduction' must be one of 'none', 'mean' or 'sum', but got {reduction!r}.")
     if not 0 <= eps <= sys.float_info.max:
         raise ValueError(f"{_FOR} 'eps' must be finite and not negative, but got {eps}.")
-    return float(margin), float(eps)
+    return float(margin), int(axis), float(eps)
 
 
 @constexpr(check=False)
@@ -100,7 +111,7 @@ def check_tensors(x1_is_tensor: bool, x2_is_tensor: bool, labels_is_tensor: bool
                                    ('logits_x2', x2_is_tensor, logits_x2),
                                    ('labels', labels_is_tensor, labels)):
         if not is_tensor:
-            raise TypeError(f"{_FOR} '{name}' must be a Tensor, but got {_type_name(value)}.")
+            raise TypeError(f"{_FOR} '{name}' must be a Tensor, but got {_type_name(value)}.{_as_tensor(name, value)}")
 
 
 def _check_dtypes(x1_dtype: Any, x2_dtype: Any, labels_dtype: Any) -> None:
@@ -144,6 +155,28 @@ def _shown(shape: _Shape) -> tuple[int, ...]:
     return tuple(-1 if length is None or length < 0 else length for length in shape)
 
 
+def _fits(labels_shape: _Shape, expected: _Shape) -> bool:
+    """Whether labels may have that shape, as far as lengths are known."""
+    return len(labels_shape) == len(expected) and all(
+        length is None or _length(labels_shape, i) in (None, length) for i, length in enumerate(expected))
+
+
+def _another_axis(x1_shape: _Shape, x2_shape: _Shape, labels_shape: _Shape, axis: int) -> str:
+    """What to type where the labels fit the vectors along another axis; empty where they fit none.
+
+    Matrices are left alone, where labels are more often too many or too few.
+    """
+    last = len(x1_shape) - 1
+    if last < 2:
+        return ''
+    # The last axis first, which is the one that is meant most often.
+    for other in (last, *range(last)):
+        if other != axis and x1_shape[other] == x2_shape[other] and _fits(
+                labels_shape, _common_shape(x1_shape, x2_shape, other)):
+            return f' For vectors along axis {other} pass axis={-1 if other == last else other}.'
+    return ''
+
+
 def _common_shape(x1_shape: _Shape, x2_shape: _Shape, axis: int) -> tuple[_Length, ...]:
     """The shape that `labels` must have; None stands for a length that is not known yet."""
     common: list[_Length] = []
@@ -185,10 +218,7 @@ def check_inputs(x1_shape: Any, x2_shape: Any, labels_shape: Any, x1_dtype: Any,
                          f"but got shapes {_shown(x1_shape)} and {_shown(x2_shape)}.")
     axis = _resolve_axis(rank1, axis)
     expected = _common_shape(x1_shape, x2_shape, axis)
-    labels_rank = _rank(labels_shape)
-    if labels_rank is not None and (
-            labels_rank != len(expected)
-            or any(_length(labels_shape, i) not in (None, length) for i, length in enumerate(expected)
-                   if length is not None)):
-        raise ValueError(f"{_FOR} 'labels' must have shape {_shown(expected)}, but got {_shown(labels_shape)}.")
+    if _rank(labels_shape) is not None and not _fits(labels_shape, expected):
+        raise ValueError(f"{_FOR} 'labels' must have shape {_shown(expected)}, but got {_shown(labels_shape)}."
+                         f"{_another_axis(x1_shape, x2_shape, labels_shape, axis)}")
     return axis

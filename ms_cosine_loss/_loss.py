@@ -87,9 +87,9 @@ def cosine_embedding_loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, 
     """
     if isinstance(margin, Tensor):
         check_margin(margin.shape, margin.dtype)
-        _, eps = check_settings(0.0, reduction, axis, eps)
+        _, axis, eps = check_settings(0.0, reduction, axis, eps)
     else:
-        margin, eps = check_settings(margin, reduction, axis, eps)
+        margin, axis, eps = check_settings(margin, reduction, axis, eps)
     check_tensors(isinstance(logits_x1, Tensor), isinstance(logits_x2, Tensor), isinstance(labels, Tensor),
                   logits_x1, logits_x2, labels)
     axis = check_inputs(logits_x1.shape, logits_x2.shape, labels.shape,
@@ -195,7 +195,7 @@ class CosineEmbeddingLoss(nn.LossBase):
 
     def __init__(self, margin: float = 0.0, reduction: str = 'mean', *, axis: int = 1, eps: float = 1e-12) -> None:
         """Initialize CosineEmbeddingLoss."""
-        margin, eps = check_settings(margin, reduction, axis, eps)
+        margin, axis, eps = check_settings(margin, reduction, axis, eps)
         # Skip LossBase.__init__: its primitives cannot be pickled, and its get_loss casts float64 to float32.
         super(nn.LossBase, self).__init__()
         self.margin = margin

@@ -258,7 +258,7 @@ def wrong_settings(call):
         faults.append(Fault(TypeError, 'reduction', repr(call.reduction), "'none', 'mean' or 'sum'"))
     elif call.reduction not in REDUCTIONS:
         faults.append(Fault(ValueError, 'reduction', repr(call.reduction), "'none', 'mean' or 'sum'"))
-    if not isinstance(call.axis, int) or isinstance(call.axis, bool):
+    if not isinstance(call.axis, numbers.Integral) or isinstance(call.axis, bool):
         faults.append(Fault(TypeError, 'axis', _type_name(call.axis), 'an int'))
     return faults
 

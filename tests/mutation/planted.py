@@ -18,8 +18,9 @@ Each is the file, a text that occurs in it once, what takes its place, and what 
 PACKAGE = (
     ('_checks.py', "not -1 <= margin <= 1", "not 0 <= margin <= 1", 'negative margins are refused'),
     ('_checks.py', "if rank == 1 and axis == 1:", "if axis == 1:", 'the default axis of a matrix becomes 0'),
-    ('_checks.py', "if length is not None)):", "if length is None)):", 'labels of another length are taken'),
-    ('_checks.py', "labels_rank != len(expected)", "labels_rank < len(expected)", 'labels of shape (N, 1) are taken'),
+    ('_checks.py', "in (None, length) for i", "is not None for i", 'labels of another length are taken'),
+    ('_checks.py', "return len(labels_shape) == len(expected)", "return len(labels_shape) >= len(expected)",
+     'labels of shape (N, 1) are taken'),
     ('_checks.py', "+ LOGITS_DTYPES", "+ LOGITS_DTYPES[1:]", 'float16 labels are refused'),
     ('_loss.py', "labels, margin, reduction, axis, eps)", "labels, eps, reduction, axis, margin)",
      'margin and eps change places'),

@@ -24,30 +24,28 @@ from ms_cosine_loss import CosineEmbeddingLoss, cosine_embedding_loss
 LABELS_LIST = '[Int8, Int16, Int32, Int64, Float16, BFloat16, Float32, Float64]'
 LOGITS_LIST = '[Float16, BFloat16, Float32, Float64]'
 REDUCTION_RULE = "the 'reduction' must be one of 'none', 'mean' or 'sum'"
-TAKEN_OVER = "PyTorch's 'size_average' and 'reduce' were taken over by 'reduction'."
+TAKEN_OVER = "PyTorch's 'size_average' and 'reduce' are deprecated; use 'reduction'."
 
 X = ((4, 3), ms.float32)
 Y = ((4,), ms.int32)
 
+# Each with what to type in its place.
+NO_TENSORS = {'list': ([[1.0, 2.0]], True), 'tuple': (([1.0, 2.0],), True), 'int': (1, True), 'float': (1.5, True),
+              'ndarray': (np.ones((4, 3), np.float32), True), 'NoneType': (None, False), 'str': ('x', False)}
+
+
+def _no_tensor(position, name, value, kind, has_advice):
+    inputs = [X, X, Y]
+    inputs[position] = value
+    advice = f' Pass mindspore.Tensor({name}).' if has_advice else ''
+    return {}, *inputs, TypeError, f"the '{name}' must be a Tensor, but got {kind}.{advice}"
+
+
 # Name: settings, (shape, dtype) of a Tensor or another object for each of the three inputs, error, text.
 INPUTS = {
-    'logits_x1 list': ({}, [[1.0, 2.0]], X, Y, TypeError, "the 'logits_x1' must be a Tensor, but got list."),
-    'logits_x1 ndarray': ({}, np.ones((4, 3), np.float32), X, Y, TypeError,
-                          "the 'logits_x1' must be a Tensor, but got ndarray."),
-    'logits_x1 float': ({}, 1.5, X, Y, TypeError, "the 'logits_x1' must be a Tensor, but got float."),
-    'logits_x1 None': ({}, None, X, Y, TypeError, "the 'logits_x1' must be a Tensor, but got NoneType."),
-    'logits_x1 str': ({}, 'x', X, Y, TypeError, "the 'logits_x1' must be a Tensor, but got str."),
-    'logits_x2 list': ({}, X, [1.0, 2.0], Y, TypeError, "the 'logits_x2' must be a Tensor, but got list."),
-    'logits_x2 ndarray': ({}, X, np.ones((4, 3), np.float32), Y, TypeError,
-                          "the 'logits_x2' must be a Tensor, but got ndarray."),
-    'logits_x2 float': ({}, X, 1.5, Y, TypeError, "the 'logits_x2' must be a Tensor, but got float."),
-    'logits_x2 None': ({}, X, None, Y, TypeError, "the 'logits_x2' must be a Tensor, but got NoneType."),
-    'labels list': ({}, X, X, [1, -1, 1, -1], TypeError, "the 'labels' must be a Tensor, but got list."),
-    'labels tuple': ({}, X, X, ([1, -1], [1, -1], [1]), TypeError, "the 'labels' must be a Tensor, but got tuple."),
-    'labels ndarray': ({}, X, X, np.ones(4, np.int32), TypeError, "the 'labels' must be a Tensor, but got ndarray."),
-    'labels int': ({}, X, X, 1, TypeError, "the 'labels' must be a Tensor, but got int."),
-    'labels None': ({}, X, X, None, TypeError, "the 'labels' must be a Tensor, but got NoneType."),
-
+    **{f'{name} {kind}': _no_tensor(position, name, value, kind, has_advice)
+       for position, name in enumerate(('logits_x1', 'logits_x2', 'labels'))
+       for kind, (value, has_advice) in NO_TENSORS.items()},
     'logits int32': ({}, ((4, 3), ms.int32), ((4, 3), ms.int32), Y, TypeError,
                      f"the 'logits_x1' must have a dtype in {LOGITS_LIST}, but got Int32."),
     'logits int64': ({}, X, ((4, 3), ms.int64), Y, TypeError,
@@ -91,9 +89,11 @@ INPUTS = {
                                    "the 'labels' must have shape (4,), but got (1,)."),
     'labels for axis 1, axis -1': ({'axis': -1}, ((2, 3, 5), ms.float32), ((2, 3, 5), ms.float32),
                                    ((2, 5), ms.int32), ValueError,
-                                   "the 'labels' must have shape (2, 3), but got (2, 5)."),
+                                   "the 'labels' must have shape (2, 3), but got (2, 5). For vectors along axis 1 pass "
+                                   "axis=1."),
     'labels for axis -1, axis 1': ({}, ((2, 3, 5), ms.float32), ((2, 3, 5), ms.float32), ((2, 3), ms.int32),
-                                   ValueError, "the 'labels' must have shape (2, 5), but got (2, 3)."),
+                                   ValueError, "the 'labels' must have shape (2, 5), but got (2, 3). For vectors along "
+                                               "axis 2 pass axis=-1."),
     'labels (N, 1, b)': ({}, ((2, 3, 5, 2), ms.float32), ((2, 3, 5, 2), ms.float32), ((2, 1, 2), ms.int32), ValueError,
                          "the 'labels' must have shape (2, 5, 2), but got (2, 1, 2)."),
     'labels for an empty batch': ({}, ((0, 3), ms.float32), ((0, 3), ms.float32), ((1,), ms.int32), ValueError,
@@ -200,7 +200,7 @@ def _within_network(**settings):
 ENTRIES = {'function': _function, 'jit': _jitted, 'network': _within_network}
 
 # One input for each check, for what need not be asked of every input.
-FEW = ('logits_x1 list', 'labels None', 'labels uint8', 'float16 and float32', 'labels (N, 1)', 'ranks 2 and 3',
+FEW = ('logits_x1 list', 'labels NoneType', 'labels uint8', 'float16 and float32', 'labels (N, 1)', 'ranks 2 and 3',
        'lengths 3 and 1', 'batches 4 and 2', 'axis 2 of rank 2')
 
 

@@ -57,7 +57,7 @@ def _assert_refused(error, text, check, *args, **kwargs):
 @pytest.mark.parametrize('margin', [0.0, -0.0, 1.0, -1.0, 1, -1, 0, 0.3, 5e-324, np.float64(0.3), np.float32(-1),
                                     np.float16(1), np.int64(-1), np.int8(1)], ids=repr)
 def test_margin_in_range_is_taken(margin):
-    assert _settings(margin=margin) == (float(margin), GOOD['eps'])
+    assert _settings(margin=margin) == (float(margin), GOOD['axis'], GOOD['eps'])
 
 
 @pytest.mark.parametrize('margin', [JUST_ABOVE_1, -JUST_ABOVE_1, 2, -2, math.inf, -math.inf, math.nan,
@@ -101,7 +101,7 @@ def test_a_tensor_where_a_number_is_due_is_told_where_it_can_go(margin):
 
 @pytest.mark.parametrize('eps', [0, 0.0, -0.0, 1, 1e-12, 5e-324, 1e308, np.float32(1e-8), np.int32(0)], ids=repr)
 def test_eps_not_negative_is_taken(eps):
-    assert _settings(eps=eps) == (GOOD['margin'], float(eps))
+    assert _settings(eps=eps) == (GOOD['margin'], GOOD['axis'], float(eps))
 
 
 @pytest.mark.parametrize('eps', [-5e-324, -1e-12, -1, math.nan, math.inf, -math.inf, np.float32(-1)], ids=repr)
@@ -116,9 +116,9 @@ def test_eps_of_another_type_is_refused(eps, name):
     _assert_refused(TypeError, f"the 'eps' must be a real number{known}, but got {name}.", _settings, eps=eps)
 
 
-@pytest.mark.parametrize('axis', [0, 1, -1, 7, -7], ids=repr)
+@pytest.mark.parametrize('axis', [0, 1, -1, 7, -7, np.int64(1), np.int32(-1), np.uint8(7)], ids=repr)
 def test_any_int_axis_is_taken_until_the_rank_is_known(axis):
-    assert _settings(axis=axis) == (GOOD['margin'], GOOD['eps'])
+    assert _settings(axis=axis) == (GOOD['margin'], axis, GOOD['eps'])
 
 
 @pytest.mark.parametrize(('axis', 'name'), [
@@ -129,7 +129,7 @@ def test_axis_of_another_type_is_refused(axis, name):
 
 @pytest.mark.parametrize('reduction', ['none', 'mean', 'sum'])
 def test_reduction_of_the_three_is_taken(reduction):
-    assert _settings(reduction=reduction) == (GOOD['margin'], GOOD['eps'])
+    assert _settings(reduction=reduction) == (GOOD['margin'], GOOD['axis'], GOOD['eps'])
 
 
 @pytest.mark.parametrize('reduction', ['', 'Mean', 'SUM', ' mean', 'batchmean', 'None'])
@@ -141,7 +141,7 @@ def test_reduction_of_another_name_is_refused(reduction):
 @pytest.mark.parametrize('reduction', [True, False, None], ids=repr)
 def test_reduction_from_pytorchs_old_arguments_is_explained(reduction):
     _assert_refused(ValueError, f"the 'reduction' must be one of 'none', 'mean' or 'sum', but got {reduction}. "
-                                "PyTorch's 'size_average' and 'reduce' were taken over by 'reduction'.",
+                                "PyTorch's 'size_average' and 'reduce' are deprecated; use 'reduction'.",
                     _settings, reduction=reduction)
 
 
@@ -162,8 +162,27 @@ def test_type_is_asked_before_the_range():
 def test_what_is_not_a_tensor_is_named(position, name, value, type_name):
     # The values beside it are no Tensors either, but said to be: the answer alone decides.
     answers = [index != position for index in range(3)]
-    _assert_refused(TypeError, f"the '{name}' must be a Tensor, but got {type_name}.",
+    advice = '' if value is None else f' Pass mindspore.Tensor({name}).'
+    _assert_refused(TypeError, f"the '{name}' must be a Tensor, but got {type_name}.{advice}",
                     check_tensors, *answers, value, value, value)
+
+
+def test_a_tensor_of_another_library_is_named_with_it():
+    like_torch = type('Tensor', (), {'__module__': 'torch._tensor', 'detach': None})
+    _assert_refused(TypeError, "the 'labels' must be a Tensor, but got torch.Tensor. Pass mindspore.Tensor("
+                               "labels.detach().numpy()).", check_tensors, True, True, False, None, None,
+                    like_torch())
+
+
+@pytest.mark.parametrize(('shape1', 'shape2', 'axis', 'labels_shape', 'expected', 'advice'), [
+    ((2, 5, 8), (2, 5, 8), 1, (2, 5), (2, 8), ' For vectors along axis 2 pass axis=-1.'),
+    ((2, 5, 8), (2, 5, 8), -1, (2, 8), (2, 5), ' For vectors along axis 1 pass axis=1.'),
+    ((2, 5, 8), (2, 5, 8), -1, (5, 8), (2, 5), ' For vectors along axis 0 pass axis=0.'),
+    ((1, 5, 8), (2, 5, 8), 1, (2, 5), (2, 8), ' For vectors along axis 2 pass axis=-1.'),
+    ((1, 5, 8), (2, 5, 8), 1, (5, 8), (2, 8), ''), ((4, 3), (4, 3), 1, (3,), (4,), '')])
+def test_labels_that_fit_another_axis_are_told_of_it(shape1, shape2, axis, labels_shape, expected, advice):
+    _assert_refused(ValueError, f"the 'labels' must have shape {expected}, but got {labels_shape}.{advice}",
+                    _shapes, shape1, shape2, labels_shape, axis)
 
 
 def test_three_tensors_are_taken():
@@ -171,7 +190,7 @@ def test_three_tensors_are_taken():
 
 
 def test_first_of_several_non_tensors_is_named():
-    _assert_refused(TypeError, "the 'logits_x2' must be a Tensor, but got int.",
+    _assert_refused(TypeError, "the 'logits_x2' must be a Tensor, but got int. Pass mindspore.Tensor(logits_x2).",
                     check_tensors, True, False, False, None, 1, 'labels')
 
 
@@ -262,7 +281,6 @@ def test_batches_that_do_not_broadcast_are_refused(shape1, shape2, axis, counted
     ((16, 3), (16, 3), (16, 3), 1, '(16,)'), ((16, 3), (16, 3), (0,), 1, '(16,)'),
     ((3,), (3,), (1,), 0, '()'), ((3,), (3,), (3,), 0, '()'), ((0, 3), (0, 3), (1,), 1, '(0,)'),
     ((1, 3), (4, 3), (1,), 1, '(4,)'), ((4, 3), (1, 3), (1,), 1, '(4,)'), ((1, 3), (0, 3), (1,), 1, '(0,)'),
-    ((2, 3, 5), (2, 3, 5), (2, 3), 1, '(2, 5)'), ((2, 3, 5), (2, 3, 5), (2, 5), -1, '(2, 3)'),
     ((2, 3, 5), (2, 3, 5), (2, 1), -1, '(2, 3)'), ((2, 1, 5), (1, 3, 5), (1, 3), 2, '(2, 3)')])
 def test_labels_of_another_shape_are_refused(shape1, shape2, labels_shape, axis, expected):
     _assert_refused(ValueError, f"the 'labels' must have shape {expected}, but got {labels_shape}.",
