@@ -13,7 +13,7 @@
 # limitations under the License.
 """Hinges of which rounding could not tell whether they are open, decided by whole numbers.
 
-    python -m pytest tests/fuzz/test_hinge.py --draws 10000
+With ``python -m pytest tests/fuzz/test_hinge.py --draws 10000`` ten thousand of each dtype.
 """
 import mindspore as ms
 import mpmath
@@ -33,7 +33,7 @@ SCALES = {ms.float64: ((-1000, 990), (-850, 990)), ms.float32: ((-100, 110), (-2
 
 
 def _gap(x1, x2, margin):
-    """cos - margin to as many digits as it takes to have some of it, and the sum that it is left of."""
+    """The gap cos - margin to as many digits as it takes to have some of it, and the sum that it is left of."""
     with mpmath.workdps(120):
         (row1,), (row2,) = (truth._vectors([x], 1) for x in (x1, x2))
         norm = mpmath.sqrt(mpmath.fdot(row1, row1) * mpmath.fdot(row2, row2))
