@@ -404,12 +404,16 @@ def assert_gradients(case, actual):
         weights = weights / max(1, labels.size)
     squares = [(x.astype(np.longdouble) ** 2).sum(axis=1) + np.longdouble(case.eps) for x in (rows1, rows2)]
     directed = (squares[0] > 0) & (squares[1] > 0)
-    hinge = (exact_cosines(case) - mpmath.mpf(case.margin)).astype(np.float64)
-    # Where rounding decides whether the hinge is open, both answers are right.
-    edge = 1e-20 if native and wide == ms.float32 else 4 * UNIT[wide]
     dissimilar = labels == -1
-    flows = counted & finite & directed & ~(dissimilar & (hinge < -edge))
-    undecided = flows & dissimilar & (hinge <= edge) & (case.margin > -1)
+    if native:
+        hinge = np.array([truth.hinge_sign(*pair, case.margin, case.eps) for pair in zip(rows1, rows2)])
+        closed, undecided = dissimilar & (hinge < 0), np.zeros(len(labels), bool)
+    else:
+        # Where rounding decides whether the hinge is open, both answers are right.
+        hinge, edge = (exact_cosines(case) - mpmath.mpf(case.margin)).astype(np.float64), 4 * UNIT[wide]
+        closed, undecided = dissimilar & (hinge < -edge), dissimilar & (hinge <= edge) & (case.margin > -1)
+    flows = counted & finite & directed & ~closed
+    undecided &= flows
     used = np.where(flows, labels, 0)
     with mock.patch.object(truth, 'DIGITS', _needed_digits((rows1[flows], rows2[flows]), [s[flows] for s in squares])):
         found = truth.gradients(*(np.where(flows[:, None], x, 1.0) for x in (rows1, rows2)), used, weights, margin=-2,

@@ -44,11 +44,9 @@ from tests.mutation.generated import Mutant, of_kernel, of_python
 
 HERE = pathlib.Path(__file__).parents[2]
 WORKERS = 2
-PACKAGE = ('_checks.py', '_loss.py', '_rules.py', '_select.py', 'implementations/__init__.py',
-           'implementations/_losses.py', 'implementations/_sums.py', 'implementations/native.py',
-           'implementations/plain.py', 'implementations/record.py')
-KERNEL = ('arithmetic.cc', 'broadcast.cc', 'double_double.h', 'element.h', 'interface.cc', 'layout.cc', 'pairs.h',
-          'problem.h', 'second_order.cc', 'thread_pool.cc', 'vectors.h')
+PACKAGE = tuple(sorted(str(path.relative_to(HERE / 'ms_cosine_loss')) for path in HERE.glob('ms_cosine_loss/**/*.py')
+                       if path.name not in ('__main__.py', '_report.py')))
+KERNEL = tuple(sorted(path.name for path in HERE.glob('kernel/*') if path.suffix in ('.cc', '.h')))
 FIELDS = ('part', 'mutant', 'outcome', 'killer', 'seconds')
 UNCHANGED = 'nothing'
 
@@ -66,7 +64,8 @@ ON_KERNEL = [
      'tests/st/test_gradient.py::test_layouts', 'tests/st/test_native.py::test_float64_far_from_one',
      'tests/st/test_native.py::test_the_gradient_of_halves_is_rounded_to_nearest_in_whole_rows_and_their_rest'],
     ['-k', 'not plain', 'tests/st/test_native.py', 'tests/st/test_accuracy.py', 'tests/ut/test_kernel.py'],
-    ['-k', 'not plain', 'tests/st/test_value.py', 'tests/st/test_gradient.py', 'tests/st/test_second_order.py']]
+    ['-k', 'not plain', 'tests/st/test_value.py', 'tests/st/test_gradient.py', 'tests/st/test_hinge.py',
+     'tests/st/test_second_order.py']]
 STAGES = {
     '_checks.py': [['tests/ut/test_checks.py'], ['tests/st/test_dynamic_shape.py', 'tests/st/test_wrong_inputs.py']],
     '_loss.py': [['tests/st/test_value.py::test_function_equals_cell', 'tests/st/test_value.py::test_defaults',
@@ -80,7 +79,10 @@ STAGES = {
     '_rules.py': ARITHMETIC,
     'implementations/_sums.py': [['-k', 'pynative and plain', 'tests/st/test_accuracy.py'], *ARITHMETIC[1:]],
     '_select.py': [['tests/ut/test_select.py'], ['tests/st/test_native.py', 'tests/st/test_report.py']],
-    'second_order.cc': [['-k', 'pynative and not plain', 'tests/st/test_second_order.py'], *ON_KERNEL[1:]],
+    'second_order.cc': [['-k', 'pynative and not plain', 'tests/st/test_second_order.py'],
+                        ['-k', 'pynative and not plain and second', 'tests/st/test_hinge.py'], *ON_KERNEL[1:]],
+    **dict.fromkeys(('hinge.cc', 'hinge.h'), [['-k', 'pynative and not plain', 'tests/st/test_hinge.py'],
+                                              ['tests/fuzz/test_hinge.py'], *ON_KERNEL[1:]]),
     'thread_pool.cc': [['tests/ut/test_kernel.py', 'tests/st/test_native.py::test_large_broadcasts'], *ON_KERNEL[1:]],
     'interface.cc': [*ON_KERNEL, ['tests/ut/test_select.py', '-k', 'instruction_set']],
     'broadcast.cc': [['-k', 'pynative and not plain and (broadcast or layouts)', 'tests/st/test_gradient.py'],

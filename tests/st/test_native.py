@@ -12,6 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """What the native implementation promises beyond the plain one, and its ways through MindSpore."""
+from unittest import mock
+
 import mindspore as ms
 import numpy as np
 import pytest
@@ -137,6 +139,20 @@ def test_gradient_of_nearly_parallel_pairs(dtype):
         smallest = 2.0 ** -24 * np.sqrt(48) if dtype == ms.float16 else 0
         size = np.linalg.norm(expected, axis=1) + smallest / (4 * UNIT[dtype])
         assert_rows_within(found, expected, 4 * UNIT[dtype], size=size)
+
+
+@pytest.mark.parametrize(('dtype', 'scales'), [
+    (ms.float16, (1e-3, 1, 1e3)), (ms.bfloat16, (1e-15, 1e-6, 1, 1e15)), (ms.float32, (1e-15, 1e-6, 1, 1e15)),
+    (ms.float64, (1e-100, 1e-6, 1, 1e100)),
+], ids=str)
+def test_gradient_of_equal_pairs(dtype, scales):
+    # What eps leaves of x2 / (m + eps) - x1 / (m + eps), two terms that double rounds twice each.
+    x = rounded(np.repeat(scales, 8)[:, None] * normal(20, (8 * len(scales), 12)) / 4, dtype)
+    terms = np.abs(x) / ((x * x).sum(axis=1, keepdims=True) + 1e-12)
+    with mock.patch.object(truth, 'DIGITS', 300):
+        expected = truth.gradients(x, x, np.ones(len(x)))
+    for found, truly in zip(gradients(x, x, np.ones(len(x)), dtype, reduction='none'), expected):
+        assert_within(found, truly, 2 * UNIT[ms.float64] * terms + ulp(truly, dtype))
 
 
 @pytest.mark.parametrize('scales', [(1e300, 1e-300), (1e300, 1e300), (1e-300, 1e-300), (1e-170, 1.0), (1.7e308, 1.0)])
