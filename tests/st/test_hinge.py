@@ -46,6 +46,8 @@ pytestmark = pytest.mark.usefixtures('mode')
 TINY = {ms.float16: 2.0 ** -14, ms.bfloat16: 2.0 ** -120, ms.float32: 2.0 ** -120, ms.float64: 2.0 ** -1000}
 # Squared it is nothing beside 1: in float16 to float32's rounding, else to that of two doubles.
 HAIR = {ms.float16: 2.0 ** -14, **dict.fromkeys((ms.bfloat16, ms.float32, ms.float64), 2.0 ** -60)}
+# What two doubles leave of a cosine.
+ROUNDING = 2.0 ** -100
 # Plain's figure for float32 and native's for float64; a half gradient is rounded, and one of several of them added up.
 RELATIVE = {ms.float16: 2 * UNIT[ms.float16], ms.bfloat16: 2 * UNIT[ms.bfloat16], ms.float32: 1e-6, ms.float64: 1e-14}
 # As in test_second_order.py.
@@ -79,7 +81,7 @@ def _signs(anchor, batch, margin, eps):
     return np.array([truth.hinge_sign(anchor, other, margin, eps) for other in batch])
 
 
-def _check(dtype, layout, anchor, batch, margin, eps, is_native):
+def _check(dtype, layout, anchor, batch, margin, eps, is_native, rounding=0.0):
     signs = _signs(anchor, batch, margin, eps)
     x1, x2, axis = _laid(layout, anchor, batch)
     settings = {'axis': axis, 'eps': eps}
@@ -100,8 +102,8 @@ def _check(dtype, layout, anchor, batch, margin, eps, is_native):
     exact = truth.pair_losses(*np.broadcast_arrays(x1, x2), np.full(len(batch), -1), margin=margin, **settings)
     if is_native:
         assert (losses[signs <= 0] == 0).all()
-        # float64 is promised 4 units of 1; it keeps 2 of the loss, down to what two doubles leave of a cosine.
-        assert_within(losses, exact, 2 * ulp(exact.astype(float), dtype) + (2.0 ** -100 if margin else 0))
+        # float64 is promised 4 units of 1; it keeps 2 of the loss.
+        assert_within(losses, exact, 2 * ulp(exact.astype(float), dtype) + rounding)
     else:
         assert_within(losses, exact, tolerance(exact, dtype))
 
@@ -126,7 +128,19 @@ def test_around_other_margins(dtype, layout, sign):
             batch = sign * np.array(batch)
             # On either side of the exact margin too, by the least that there is.
             for margin in sign * np.array([0.5, np.nextafter(0.5, 0), np.nextafter(0.5, 1)]):
-                _check(dtype, layout, anchor, batch, float(margin), eps, True)
+                _check(dtype, layout, anchor, batch, float(margin), eps, True, ROUNDING)
+
+
+@pytest.mark.parametrize('layout', ['rows', 'columns', 'anchor'])
+@pytest.mark.parametrize('dtype', [ms.bfloat16, ms.float32, ms.float64], ids=str)
+def test_products_that_two_doubles_do_not_add_up(dtype, layout):
+    # In one lane of any register the largest cancel, then those whose rounding took the least with it.
+    anchor, batch = np.zeros(40), np.zeros((3, 40))
+    anchor[:33:8] = 2.0 ** 63, 2.0 ** 20, 2.0 ** -20, 2.0 ** 63, 2.0 ** 20
+    batch[:, :33:8] = 2.0 ** 63, 2.0 ** 20, 0, -2.0 ** 63, -2.0 ** 20
+    batch[:, 16] = -2.0 ** -20, 0, 2.0 ** -20
+    with use_implementation('native'):
+        _check(dtype, layout, anchor, batch, 0.0, 1e-12, True, ROUNDING)
 
 
 def _second_order(x1, x2, directions, dtype, **settings):
