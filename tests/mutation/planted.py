@@ -72,6 +72,7 @@ PACKAGE = (
 )
 
 KERNEL = (
+    ('arithmetic.cc', "by_margin->add(-weight)", "by_margin->add(weight)", 'the sign of the gradient of the margin'),
     ('arithmetic.cc', "cosines[i].gap < 0) continue", "cosines[i].gap <= 0) continue", 'the hinge closed at the margin'),
     ('arithmetic.cc', "if (loss < 0) loss = 0;", "if (!(loss > 0)) loss = 0;", 'NaN becomes 0'),
     ('arithmetic.cc', "if (loss < 0) loss = 0;", "", 'losses below 0'),
@@ -143,6 +144,10 @@ KERNEL = (
     ('hinge.cc', "  sum.add(eps, 1);\n", "", 'the hinge decided without eps'),
     ('hinge.cc', "limb[2] += ((high >> kLimbBits) ^ sign) - sign;", "", 'the upper bits of a product'),
     ('hinge.cc', "limbs_[i + 1] += limbs_[i] >> kLimbBits;", "", 'sums without carries'),
+    ('interface.cc', "if (is_real(dtype)) return set_number(value, params[at], dtype, 0);", "",
+     'a margin that is no constant has no gradient'),
+    ('interface.cc', "bit_cast<double>(*static_cast<const int64_t *>(params[kMargin]))",
+     "static_cast<double>(*static_cast<const int64_t *>(params[kMargin]))", 'the bits of the margin as a number'),
     ('interface.cc', "< blocks ? first(task) + blocks_each : blocks; }",
      "< blocks ? first(task) + blocks_each - (count > 1) : blocks; }", 'the last block of each task is left out'),
     ('interface.cc', "return task * blocks_each; }", "return task * blocks_each + (task > 0); }",
@@ -161,6 +166,8 @@ KERNEL = (
     ('pairs.h', "label_from<int64_t>", "label_from<int32_t>", 'int64 labels read as int32'),
     ('problem.h', "compensation += is_larger ? (sum - next) + value : (value - next) + sum;", "",
      'the sum of the losses is not compensated'),
+    ('second_order.cc', "- cosine * turned) + by_margin;", "- cosine * turned);", 'the margin has no second derivative'),
+    ('second_order.cc', "return 0 < problem.margin ? 0 : by_margin;", "return 0;", 'a row of zeros and the margin'),
     ('second_order.cc', "const double sign = label == Label::kSimilar ? -1 : 1;", "const double sign = 1;",
      'the sign of similar second derivatives'),
     ('second_order.cc', "run_in_parallel(problem.is_broadcast ? 1 : threads, tasks, take);",
