@@ -156,6 +156,10 @@ struct Tasks {
   int64_t last(int64_t task) const { return first(task) + blocks_each < blocks ? first(task) + blocks_each : blocks; }
 };
 
+Shape losses_shape(const Problem &problem, const int *ndims, int64_t **shapes) {
+  return {shapes[kLabels], problem.reduction == Reduction::kNone ? ndims[kLabels] : 0};
+}
+
 void write_result(const Problem &problem, double sum) {
   set_number(reduced(problem, sum), problem.losses, problem.losses_dtype, 0);
 }
@@ -174,8 +178,8 @@ int forward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
   if (!prepare(params, ndims, shapes, dtypes, &problem, &threads)) return 1;
   problem.losses = params[kLosses];
   problem.losses_dtype = dtype_of(dtypes[kLosses]);
-  if (!is_real(problem.losses_dtype) || Shape{shapes[kLosses], ndims[kLosses]}.elements() != problem.results())
-    return 1;
+  if (!is_real(problem.losses_dtype)) return 1;
+  if (!fits_losses({shapes[kLosses], ndims[kLosses]}, losses_shape(problem, ndims, shapes))) return 1;
   if (problem.pairs == 0) {
     if (problem.reduction != Reduction::kNone) write_result(problem, 0);
     return 0;
@@ -208,8 +212,7 @@ bool take_upstream(void **params, const int *ndims, int64_t **shapes, const char
   problem->upstream = params[kUpstream];
   problem->upstream_dtype = dtype_of(dtypes[kUpstream]);
   if (!is_real(problem->upstream_dtype)) return false;
-  const bool is_reduced = problem->reduction != Reduction::kNone;
-  check_upstream({shapes[kUpstream], ndims[kUpstream]}, {shapes[kLabels], is_reduced ? 0 : ndims[kLabels]});
+  check_upstream({shapes[kUpstream], ndims[kUpstream]}, losses_shape(*problem, ndims, shapes));
   return true;
 }
 

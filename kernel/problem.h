@@ -85,7 +85,6 @@ struct Problem {
   Coefficients *coefficients;
   bool can_stream;
 
-  int64_t results() const { return reduction == Reduction::kNone ? pairs : 1; }
   // A block is one contiguous row, or up to kMaxLanes pairs side by side.
   int64_t blocks_per_group() const { return has_rows ? 1 : (lanes + kMaxLanes - 1) / kMaxLanes; }
   int64_t groups() const { return pairs / lanes; }

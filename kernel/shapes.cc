@@ -87,9 +87,13 @@ int fitting_axis(const Shape &x1, const Shape &x2, const Shape &labels, const Sh
   return vectors;
 }
 
-void check_upstream(const Shape &upstream, const Shape &result) {
-  if (upstream == result || (result.rank == 0 && upstream.elements() == 1)) return;
-  throw Misfit("gradient of the loss must have shape " + shown(result) + ", but got " + shown(upstream) + ".");
+bool fits_losses(const Shape &shape, const Shape &losses) {
+  return shape == losses || (losses.rank == 0 && shape.elements() == 1);
+}
+
+void check_upstream(const Shape &upstream, const Shape &losses) {
+  if (fits_losses(upstream, losses)) return;
+  throw Misfit("gradient of the loss must have shape " + shown(losses) + ", but got " + shown(upstream) + ".");
 }
 
 }  // namespace ms_cosine_loss

@@ -46,9 +46,11 @@ class Misfit : public std::exception {
 // logits do not fit each other, or the labels or the margin do not fit them.
 int fitting_axis(const Shape &x1, const Shape &x2, const Shape &labels, const Shape &margin, int64_t axis);
 
-// Throws a Misfit where the gradient that comes in has not the shape of the result. One without axes may come with any
-// whose lengths are 1.
-void check_upstream(const Shape &upstream, const Shape &result);
+// Whether a tensor can take the place of the losses, whose shape without axes may have axes of length 1 in memory.
+bool fits_losses(const Shape &shape, const Shape &losses);
+
+// Throws a Misfit where the gradient that comes in does not fit the losses.
+void check_upstream(const Shape &upstream, const Shape &losses);
 
 }  // namespace ms_cosine_loss
 

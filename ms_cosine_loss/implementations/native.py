@@ -42,7 +42,8 @@ _X1, _X2, _LABELS, _, _MARGIN, _UPSTREAM = range(6)
 
 _Derivative = Callable[..., tuple[Tensor, ...]]
 
-# One instance, because second derivatives in graph mode cannot pass the cache of the functional form.
+# One instance each, because second derivatives in graph mode cannot pass the cache of the functional form.
+_zeros = ops.Zeros()
 _zeros_like = ops.ZerosLike()
 
 
@@ -121,10 +122,14 @@ def threads() -> int:
     return _kernel.ms_cosine_loss_threads(_threads_allowed())
 
 
-def _no_gradient(labels: Tensor) -> Tensor:
-    if labels.dtype == ms.bfloat16:
-        return ops.cast(_zeros_like(ops.cast(labels, ms.float32)), ms.bfloat16)
-    return _zeros_like(labels)
+def _zeros_for(x: Tensor) -> Tensor:
+    # The other way around it would take a hundred times as long in PyNative.
+    return _zeros(x.shape, x.dtype) if is_known(x.shape) else _zeros_like(x)
+
+
+def _no_gradient(x: Tensor) -> Tensor:
+    # Cast, because before 2.8 there are no zeros of bfloat16 in PyNative on CPU, and in a graph none of unknown shape.
+    return ops.cast(_zeros_for(ops.cast(x, ms.float32)), ms.bfloat16) if x.dtype == ms.bfloat16 else _zeros_for(x)
 
 
 def _takes_the_last(count: int) -> Callable[[_Derivative], _Derivative]:
@@ -245,6 +250,12 @@ def _constant_margin(margin: float) -> Tensor:
     return _packed_margin(margin)
 
 
+@constexpr(check=False)
+def _has_no_axes(shape: Any) -> bool:
+    """Whether a shape is known to be (); asked here, because in a graph a comparison would be left to the run."""
+    return shape is not None and len(shape) == 0
+
+
 def loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: Union[float, Tensor], reduction: str, axis: int,
          eps: float) -> Tensor:
     """The loss; nothing is checked here."""
@@ -255,7 +266,7 @@ def loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: Union[flo
         if reduction == 'none':
             return _forward_of_each(logits_x1, logits_x2, labels, settings, margin)
         return _forward(logits_x1, logits_x2, labels, settings, margin)
-    if reduction == 'none' and labels.shape != ():
+    if reduction == 'none' and not _has_no_axes(labels.shape):
         return _forward_of_each_for_any_shape(logits_x1, logits_x2, labels, settings, margin)
     # MindSpore would make a Python number of an inferred shape without axes.
     return _without_axes(_forward_for_any_shape(logits_x1, logits_x2, labels, settings, margin))

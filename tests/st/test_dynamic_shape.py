@@ -17,25 +17,29 @@ import math
 import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, amp, nn, ops
 
-from ms_cosine_loss import CosineEmbeddingLoss
+from ms_cosine_loss import CosineEmbeddingLoss, _select, cosine_embedding_loss
 from tests import truth
 from tests.st.evaluation import (
+    DTYPES,
     HALVES,
+    REDUCTIONS,
     UNIT,
     arithmetic,
     array,
     assert_within,
     normal,
+    pair_losses,
     rounded,
     signs,
     tensor,
     tolerance,
     ulp,
 )
+from tests.ways_in import training
 
-pytestmark = pytest.mark.usefixtures('setting')
+pytestmark = pytest.mark.usefixtures('implementation')
 
 
 @pytest.fixture(autouse=True)
@@ -156,14 +160,15 @@ def test_nan_in_labelled_rows():
     np.testing.assert_array_equal(np.isnan(found), [True, True, False, False])
 
 
-@pytest.mark.parametrize('dtype', [*HALVES, ms.float64], ids=str)
+@pytest.mark.parametrize('dtype', DTYPES, ids=str)
+@pytest.mark.parametrize('reduction', REDUCTIONS)
 @pytest.mark.parametrize('shapes', [([None, None], [None, None], [None]), (None, None, None)], ids=['both', 'rank'])
-def test_dtypes(shapes, dtype):
+def test_dtypes(shapes, reduction, dtype):
     # float16's own squares would overflow here, so this asks for the wide arithmetic too.
-    compiled = _compiled(shapes, dtype, reduction='none', margin=-1.0)
+    compiled = _compiled(shapes, dtype, reduction=reduction, margin=-1.0)
     for seed, size in enumerate((2, 4)):
         x1, x2 = 1024 * normal(seed, (size, 5), dtype), normal(seed + 40, (size, 5), dtype)
-        _check(compiled, x1, x2, signs(seed, size), 'none', dtype, margin=-1.0)
+        _check(compiled, x1, x2, signs(seed, size), reduction, dtype, margin=-1.0)
 
 
 @pytest.mark.parametrize('shapes', [([None, None, 4], [None, None, 4], [None, None]), (None, None, None)],
@@ -194,17 +199,18 @@ def test_zero_rows(shapes, eps):
 
 @pytest.mark.parametrize('shapes', [([None, 8], [None, 8], [None]), (None, None, None)], ids=['batch', 'rank'])
 @pytest.mark.parametrize(('reduction', 'expected'), [('none', []), ('sum', 0), ('mean', math.nan)])
-def test_empty_batches_after_a_full_one(shapes, reduction, expected):
+def test_empty_batches_among_full_ones(shapes, reduction, expected):
     # Sums of nothing would show what the full batch has left behind.
     loss, gradient = _compiled(shapes, reduction=reduction)
     for size in (64, 0, 64, 0):
-        x1, x2 = (tensor(normal(seed, (size, 8), ms.float32), ms.float32) for seed in (1, 2))
-        inputs = x1, x2, tensor(signs(3, size), ms.int32)
-        found = array(loss(*inputs))
-        upstream = tensor(np.ones(size if reduction == 'none' else ()), ms.float32)
-        assert [each.shape for each in gradient(*inputs, upstream)] == [(size, 8)] * 2
-        if size == 0:
-            np.testing.assert_array_equal(found, expected)
+        x1, x2, labels = normal(1, (size, 8), ms.float32), normal(2, (size, 8), ms.float32), signs(3, size)
+        if size > 0:
+            _check((loss, gradient), x1, x2, labels, reduction)
+            continue
+        inputs = tensor(x1, ms.float32), tensor(x2, ms.float32), tensor(labels, ms.int32)
+        np.testing.assert_array_equal(array(loss(*inputs)), expected)
+        upstream = tensor(np.ones(0 if reduction == 'none' else ()), ms.float32)
+        assert [each.shape for each in gradient(*inputs, upstream)] == [(0, 8)] * 2
 
 
 @pytest.mark.parametrize('dtype', [ms.float32, ms.float64], ids=str)
@@ -232,3 +238,199 @@ def test_nothing_is_warned_of(caplog):
     loss(tensor(normal(1, (3, 4)), ms.float64).astype(ms.float32), tensor(np.ones((3, 4)), ms.float32),
          tensor(signs(2, 3), ms.int32))
     assert 'constexpr' not in caplog.text
+
+
+@pytest.mark.parametrize('shapes', [([None, None], [None, None], [None]), (None, None, None)], ids=['batch', 'rank'])
+@pytest.mark.parametrize('reduction', REDUCTIONS)
+def test_vectors_without_elements_among_others(shapes, reduction):
+    # Their cosine is 0.
+    loss, gradient = _compiled(shapes, reduction=reduction, margin=-0.25)
+    expected = {'none': [1, 0.25, 1], 'sum': 2.25, 'mean': 0.75}[reduction]
+    for length in (4, 0, 4, 0):
+        x1, x2, labels = normal(1, (3, length), ms.float32), normal(2, (3, length), ms.float32), np.array([1, -1, 1])
+        if length > 0:
+            _check((loss, gradient), x1, x2, labels, reduction, margin=-0.25)
+            continue
+        inputs = tensor(x1, ms.float32), tensor(x2, ms.float32), tensor(labels, ms.int32)
+        np.testing.assert_array_equal(array(loss(*inputs)), expected)
+        upstream = tensor(np.ones(3 if reduction == 'none' else ()), ms.float32)
+        assert [each.shape for each in gradient(*inputs, upstream)] == [(3, 0)] * 2
+
+
+class _WithMargin(nn.Cell):
+    """The function with a margin that comes in, times what is to come in as its gradient."""
+
+    def __init__(self, reduction, dtype):
+        super().__init__()
+        self.function = cosine_embedding_loss
+        self.reduction = reduction
+        self.dtype = arithmetic(dtype)
+
+    def construct(self, x1, x2, labels, margin, upstream):
+        return ops.cast(self.function(x1, x2, labels, margin, self.reduction), self.dtype) * upstream
+
+
+class _MarginGradient(nn.Cell):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+        self.grad = ops.GradOperation(get_all=True)
+
+    def construct(self, x1, x2, labels, margin, upstream):
+        return self.grad(self.network)(x1, x2, labels, margin, upstream)[3]
+
+
+@pytest.mark.parametrize('reduction', REDUCTIONS)
+@pytest.mark.parametrize(('dtype', 'margin_dtype'), [(ms.float32, ms.float32), (ms.float32, ms.float16),
+                                                     (ms.bfloat16, ms.bfloat16), (ms.float64, ms.float64)], ids=str)
+@pytest.mark.parametrize('shapes', [([None, 5], [None, 5], [None], ()), (None, None, None, None)],
+                         ids=['batch', 'rank'])
+def test_margin_that_is_a_tensor(shapes, dtype, margin_dtype, reduction):
+    network = _WithMargin(reduction, dtype)
+    gradient = _MarginGradient(network)
+    # A Cell of its own, because one Cell is told of its inputs once.
+    value = _WithMargin(reduction, dtype)
+    inputs = [Tensor(shape=shape, dtype=each)
+              for shape, each in zip((*shapes, shapes[2] if reduction == 'none' else ()),
+                                     (dtype, dtype, ms.int32, margin_dtype, arithmetic(dtype)))]
+    value.set_inputs(*inputs)
+    gradient.set_inputs(*inputs)
+    for seed, (size, margin) in enumerate(((4, -0.375), (6, 0.0), (1, -0.75))):
+        x1, x2, labels = normal(seed, (size, 5), dtype), normal(seed + 9, (size, 5), dtype), -np.ones(size)
+        losses = pair_losses(x1, x2, labels, margin=margin)
+        # Powers of two, by which no rounding changes.
+        upstream = 2.0 ** np.arange(size) / 8 if reduction == 'none' else np.array(0.5)
+        given = (tensor(x1, dtype), tensor(x2, dtype), tensor(labels, ms.int32), tensor(margin, margin_dtype),
+                 tensor(upstream, arithmetic(dtype)))
+        expected = truth.reduced(losses, reduction)
+        assert_within(array(value(*given)), expected * upstream,
+                      tolerance(expected, dtype, size if reduction == 'sum' else 1) * upstream)
+        # Minus what comes in at each open hinge.
+        share = np.broadcast_to(upstream / (size if reduction == 'mean' else 1), labels.shape)
+        expected = -share[(losses > 0).astype(bool)].sum()
+        found = gradient(*given)
+        assert (found.dtype, found.shape) == (margin_dtype, ())
+        assert_within(array(found), expected, UNIT[margin_dtype] * np.abs(share).sum())
+
+
+class _SecondOrder(nn.Cell):
+    """The derivatives of sum(direction · gradient), of something that is done to a scalar loss afterwards."""
+
+    def __init__(self, loss, dtype):
+        super().__init__()
+        self.loss = loss
+        self.dtype = dtype
+        self.first = ops.GradOperation(get_all=True)
+        self.second = ops.GradOperation(get_all=True)
+
+    def bent(self, x1, x2, labels):
+        losses = self.loss(x1, x2, labels)
+        # MindSpore has no second derivative of its own products of unknown shape.
+        return losses if self.loss.reduction == 'none' else losses + losses * losses * losses
+
+    def along(self, x1, x2, labels, direction1, direction2):
+        gradients = self.first(self.bent)(x1, x2, labels)
+        return gradients[0] * direction1, gradients[1] * direction2
+
+    def construct(self, x1, x2, labels, direction1, direction2):
+        return self.second(self.along)(x1, x2, labels, direction1, direction2)[:2]
+
+
+@pytest.mark.parametrize('dtype', [ms.float32, ms.float64], ids=str)
+@pytest.mark.parametrize('reduction', REDUCTIONS)
+@pytest.mark.parametrize('shapes', [([None, None], [None, None], [None]), (None, None, None)], ids=['both', 'rank'])
+def test_second_order(shapes, reduction, dtype):
+    network = _SecondOrder(CosineEmbeddingLoss(margin=-0.9, reduction=reduction), dtype)
+    network.set_inputs(*(Tensor(shape=shapes[i], dtype=ms.int32 if i == 2 else dtype) for i in (0, 1, 2, 0, 1)))
+    for seed, (shape1, shape2) in enumerate((((4, 5), (4, 5)), ((1, 3), (2, 3)))):
+        x1, x2, labels = normal(seed, shape1, dtype), normal(seed + 5, shape2, dtype), signs(seed, shape2[0])
+        directions = normal(seed + 6, shape1, dtype), normal(seed + 7, shape2, dtype)
+
+        def total(first, second, targets=labels):
+            losses = truth.reduced(pair_losses(first, second, targets, margin=-0.9), reduction)
+            return losses.sum() if reduction == 'none' else losses + losses * losses * losses
+
+        expected = truth.hessian_vector_products(total, x1, x2, *directions)
+        found = network(tensor(x1, dtype), tensor(x2, dtype), tensor(labels, ms.int32),
+                        *(tensor(each, dtype) for each in directions))
+        for each, truly in zip(found, expected):
+            # A sum of half a dozen products that in part cancel, each off by a few units.
+            assert_within(array(each), truly, 40 * UNIT[dtype] * np.linalg.norm(truly))
+
+
+@pytest.mark.parametrize('shapes', [([None, 4], [None, 4], [None]), (None, None, None)], ids=['batch', 'rank'])
+@pytest.mark.parametrize('reduction', REDUCTIONS)
+def test_mindir(shapes, reduction):
+    loss = CosineEmbeddingLoss(margin=-0.25, reduction=reduction)
+    inputs = [Tensor(shape=shape, dtype=dtype) for shape, dtype in zip(shapes, (ms.float32, ms.float32, ms.int32))]
+    ms.export(loss, *inputs, file_name='loss', file_format='MINDIR')
+    loaded = nn.GraphCell(ms.load('loss.mindir'))
+    for seed, size in enumerate((3, 1, 7)):
+        x1, x2, labels = normal(seed, (size, 4), ms.float32), normal(seed + 4, (size, 4), ms.float32), signs(seed, size)
+        expected = truth.reduced(pair_losses(x1, x2, labels, margin=-0.25), reduction)
+        found = loaded(tensor(x1, ms.float32), tensor(x2, ms.float32), tensor(labels, ms.int32))
+        assert_within(array(found), expected, tolerance(expected, ms.float32, size if reduction == 'sum' else 1))
+
+
+def _count_choices(monkeypatch):
+    """A list that grows whenever a graph is compiled, for that is when its implementation is chosen."""
+    chosen, select = [], _select.select
+    monkeypatch.setattr(_select, 'select', lambda *arguments: chosen.append(1) or select(*arguments))
+    return chosen
+
+
+def test_jit_makes_lengths_dynamic_that_change(monkeypatch):
+    chosen = _count_choices(monkeypatch)
+    loss = CosineEmbeddingLoss(margin=-0.25)
+
+    @ms.jit(dynamic=1)
+    def step(x1, x2, labels):
+        return ms.value_and_grad(loss, (0, 1))(x1, x2, labels)
+
+    for seed, size in enumerate((3, 5, 2, 7, 4, 9)):
+        x1, x2, labels = normal(seed, (size, 4), ms.float32), normal(seed + 4, (size, 4), ms.float32), signs(seed, size)
+        value, found = step(tensor(x1, ms.float32), tensor(x2, ms.float32), tensor(labels, ms.int32))
+        expected = truth.reduced(pair_losses(x1, x2, labels, margin=-0.25), 'mean')
+        assert_within(array(value), expected, tolerance(expected, ms.float32))
+        for each, truly in zip(found, truth.gradients(x1, x2, labels, np.full(size, 1 / size), margin=-0.25)):
+            assert_within(array(each), truly, 1e-6 * np.linalg.norm(truly))
+    # Two sizes that differ, and then one for all.
+    assert len(chosen) <= 3
+
+
+def test_one_compile_serves_an_epoch_with_a_short_last_batch(monkeypatch):
+    chosen = _count_choices(monkeypatch)
+    loss, gradient = _compiled(([None, 4], [None, 4], [None]), reduction='mean')
+    for seed, size in enumerate((8, 8, 8, 3)):
+        x1, x2 = normal(seed, (size, 4), ms.float32), normal(seed + 10, (size, 4), ms.float32)
+        _check((loss, gradient), x1, x2, signs(seed, size), 'mean')
+    # The loss and its gradient.
+    assert (len(chosen), len(loss.compile_cache), len(gradient.compile_cache)) == (2, 1, 1)
+
+
+SIZES = (8, 8, 3)
+
+
+def _train(network, step):
+    step.set_train()
+    step.set_inputs(Tensor(shape=[None, 4], dtype=ms.float32), Tensor(shape=[None, 4], dtype=ms.float32),
+                    Tensor(shape=[None], dtype=ms.int32))
+    for size, batch in zip(SIZES, training.batches()):
+        step(*(each[:size] for each in batch))
+    assert len(step.compile_cache) == 1
+
+
+@pytest.mark.parametrize('level', ['O0', 'O1', 'O2', 'O3', 'auto'])
+def test_mixed_precision(level):
+    network = training.Network(CosineEmbeddingLoss(margin=training.MARGIN))
+    _train(network, amp.build_train_network(network, training.sgd(network), level=level, loss_scale_manager=None))
+    granted = training.IN_FLOAT32 if level == 'O0' else training.IN_FLOAT16
+    training.assert_trained(network.towers, granted, SIZES)
+
+
+@pytest.mark.parametrize('what', ['loss', 'network'])
+def test_recompute(what):
+    network = training.Network(CosineEmbeddingLoss(margin=training.MARGIN))
+    (network if what == 'network' else network.loss).recompute()
+    _train(network, nn.TrainOneStepCell(network, training.sgd(network)))
+    training.assert_trained(network.towers, sizes=SIZES)
