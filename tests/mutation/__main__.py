@@ -47,8 +47,8 @@ WORKERS = 2
 PACKAGE = ('_checks.py', '_loss.py', '_rules.py', '_select.py', 'implementations/__init__.py',
            'implementations/_losses.py', 'implementations/_sums.py', 'implementations/native.py',
            'implementations/plain.py', 'implementations/record.py')
-KERNEL = ('arithmetic.cc', 'broadcast.cc', 'double_double.h', 'element.h', 'interface.cc', 'layout.cc', 'pairs.h',
-          'problem.h', 'second_order.cc', 'thread_pool.cc', 'vectors.h')
+KERNEL = ('arithmetic.cc', 'broadcast.cc', 'double_double.h', 'element.h', 'infer.cc', 'interface.cc', 'layout.cc',
+          'pairs.h', 'problem.h', 'second_order.cc', 'shapes.cc', 'thread_pool.cc', 'vectors.h')
 FIELDS = ('part', 'mutant', 'outcome', 'killer', 'seconds')
 UNCHANGED = 'nothing'
 
@@ -67,6 +67,7 @@ ON_KERNEL = [
      'tests/st/test_native.py::test_the_gradient_of_halves_is_rounded_to_nearest_in_whole_rows_and_their_rest'],
     ['-k', 'not plain', 'tests/st/test_native.py', 'tests/st/test_accuracy.py', 'tests/ut/test_kernel.py'],
     ['-k', 'not plain', 'tests/st/test_value.py', 'tests/st/test_gradient.py', 'tests/st/test_second_order.py']]
+DYNAMIC = ['-k', 'not plain', 'tests/st/test_dynamic_native.py', 'tests/st/test_dynamic_shape.py']
 STAGES = {
     '_checks.py': [['tests/ut/test_checks.py'], ['tests/st/test_dynamic_shape.py', 'tests/st/test_wrong_inputs.py']],
     '_loss.py': [['tests/st/test_value.py::test_function_equals_cell', 'tests/st/test_value.py::test_defaults',
@@ -75,8 +76,10 @@ STAGES = {
     'implementations/native.py': [['-k', 'pynative and native', 'tests/st/test_value.py::test_reductions',
                     'tests/st/test_second_order.py::test_products'],
                    ['tests/ut/test_select.py', 'tests/ut/test_library.py', 'tests/st/test_native.py'],
-                   ['-k', 'not plain', 'tests/st/test_gradient.py', 'tests/st/test_second_order.py']],
+                   ['-k', 'not plain', 'tests/st/test_gradient.py', 'tests/st/test_second_order.py'], DYNAMIC],
     'implementations/plain.py': ARITHMETIC,
+    'infer.cc': [DYNAMIC],
+    'shapes.cc': [*ON_KERNEL[:1], DYNAMIC],
     '_rules.py': ARITHMETIC,
     'implementations/_sums.py': [['-k', 'pynative and plain', 'tests/st/test_accuracy.py'], *ARITHMETIC[1:]],
     '_select.py': [['tests/ut/test_select.py'], ['tests/st/test_native.py', 'tests/st/test_report.py']],
@@ -96,7 +99,7 @@ REPLAY, CORPUS = 'kernel/test/fuzz.cc', 'kernel/test/corpus'
 
 def stages_of(file):
     """The tests that watch a file of the checkout, in stages."""
-    return STAGES.get(pathlib.Path(file).name, ON_KERNEL if file.startswith('kernel/') else ARITHMETIC)
+    return STAGES.get(file.partition('/')[2], ON_KERNEL if file.startswith('kernel/') else ARITHMETIC)
 
 
 def _planted(folder, table):

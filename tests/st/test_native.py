@@ -236,25 +236,6 @@ def test_batches_of_many_sizes_one_after_the_other():
         assert_within(found, expected, tolerance(expected, ms.float32))
 
 
-def test_shapes_that_are_not_known_are_refused_by_name(mode):
-    if mode == ms.PYNATIVE_MODE:
-        # PyNative knows every shape.
-        assert ms_cosine_loss.get_implementation_status().selected == 'native'
-        return
-    loss = CosineEmbeddingLoss()
-    loss.set_inputs(Tensor(shape=[None, 4], dtype=ms.float32), Tensor(shape=[None, 4], dtype=ms.float32),
-                    Tensor(shape=[None], dtype=ms.int32))
-    inputs = tensor(normal(1, (3, 4), ms.float32), ms.float32), tensor(np.ones((3, 4)), ms.float32)
-    with pytest.raises(RuntimeError, match="'native' cannot run: it needs shapes that are known"):
-        loss(*inputs, tensor(np.ones(3), ms.int32))
-    with use_implementation('auto'):
-        again = CosineEmbeddingLoss()
-        again.set_inputs(Tensor(shape=[None, 4], dtype=ms.float32), Tensor(shape=[None, 4], dtype=ms.float32),
-                         Tensor(shape=[None], dtype=ms.int32))
-        assert np.isfinite(array(again(*inputs, tensor(np.ones(3), ms.int32))))
-        assert ms_cosine_loss.get_implementation_status().last == 'plain'
-
-
 @pytest.mark.usefixtures('mode')
 def test_more_axes_than_the_kernel_has_room_for():
     # NumPy has no more than 32 axes.
