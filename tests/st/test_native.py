@@ -201,11 +201,16 @@ def test_to_float():
 def test_any_number_of_threads_gives_the_same_bits():
     x1, x2 = (tensor(normal(seed, (700, 300), ms.float32), ms.float32) for seed in (12, 13))
     labels = tensor(signs(14, 700), ms.int32)
-    upstream = tensor(1.0, ms.float32)
+    forward = native._forward
+
+    def loss(first, second, margin, settings):
+        return forward(first, second, labels, settings, margin)
+
     results = []
     for threads in (1, 2):
-        inputs = x1, x2, labels, native._packed(1e-12, 'mean', 1, threads), tensor(0.1, ms.float64)
-        results.append([each.asnumpy() for each in (native._forward(*inputs), *native._backward(*inputs, upstream))])
+        value, found = ms.value_and_grad(loss, (0, 1, 2))(x1, x2, tensor(0.1, ms.float64),
+                                                          native._packed(1e-12, 'mean', 1, threads))
+        results.append([each.asnumpy() for each in (value, *found)])
     for one, two in zip(*results):
         np.testing.assert_array_equal(one, two)
 
