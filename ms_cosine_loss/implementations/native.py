@@ -67,13 +67,26 @@ def _unfitness(path: pathlib.Path) -> str:
     return 'is cut short' if os.path.getsize(path) < start + size * count else ''
 
 
+def _absence() -> str:
+    """Why there is no library in the package's folder."""
+    source = _PACKAGE.parent
+    if BUILD_FAILURE.exists():
+        failure = BUILD_FAILURE.read_text('utf-8').strip()
+    elif (source / 'setup.py').exists():
+        # Python looks in the working directory first, whatever is installed.
+        return (f"the source folder {_PACKAGE} was imported, in which no kernel was built; run from another folder to "
+                f"import what is installed, or run 'pip install -e .' in {source}")
+    else:
+        failure = 'no reason is on record'
+    return f'the kernel was not built when the package was installed ({failure})'
+
+
 def _load() -> tuple[Any, str]:
     """The loaded library, or None; and why there is none, or ''."""
     if os.environ.get('MS_COSINE_LOSS_PLAIN', '0') not in ('', '0'):
         return None, 'MS_COSINE_LOSS_PLAIN is set'
     if not LIBRARY.exists():
-        failure = BUILD_FAILURE.read_text('utf-8').strip() if BUILD_FAILURE.exists() else 'no reason is on record'
-        return None, f'the kernel was not built when the package was installed ({failure})'
+        return None, _absence()
     try:
         unfitness = _unfitness(LIBRARY)
         if unfitness:
