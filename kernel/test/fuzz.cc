@@ -299,7 +299,7 @@ class Problem {
     check_repetition(results);
     check_exchange(*results.losses);
     check_sums();
-    check_negative_axis(results);
+    check_unresolved_axis(results);
     check_inference();
     const int64_t threads = settings_.threads;
     if (ms_cosine_loss_interface_version() != 3 || ms_cosine_loss_threads(threads) < 1 ||
@@ -397,6 +397,7 @@ class Problem {
         const int64_t other = (axis + 1) % rank;
         call.shapes[0][other] = 2 + detail % 3;
         call.shapes[1][other] = 5 + detail / 3;
+        call.shapes[2][other - (other > axis)] = call.shapes[detail / 4 % 2][other];
         break;
       }
       case 9:  // The labels.
@@ -416,6 +417,8 @@ class Problem {
           call.shapes[i].resize(detail % 2 ? 33 : 0, 1);
           call.ranks[i] = static_cast<int>(call.shapes[i].size());
         }
+        call.shapes[2].resize(detail % 2 ? 32 : 0, 1);
+        call.ranks[2] = static_cast<int>(call.shapes[2].size());
         break;
       default: {  // The results and the directions.
         const size_t first = which == 3 ? 6 : all.size() - outputs.size();
@@ -532,14 +535,14 @@ class Problem {
     settings_.write(*packed_);
   }
 
-  // As MindSpore passes it where it did not know the rank.
-  void check_negative_axis(const Results &results) const {
+  // As Python passes it where it did not know the rank.
+  void check_unresolved_axis(const Results &results) const {
     Settings settings = settings_;
-    settings.axis -= static_cast<int64_t>(shape1_.size());
+    settings.axis = shape1_.size() == 1 ? 1 : settings.axis - static_cast<int64_t>(shape1_.size());
     const Results again = all_results(is_aligned_, 0x55, settings, false);
     if (!results.losses->same_bits(*again.losses) || !results.gradient1->same_bits(*again.gradient1) ||
         !results.by_x2->same_bits(*again.by_x2)) {
-      fail("other bits with the axis counted from the end");
+      fail("other bits with the axis as the user gives it");
     }
   }
 
