@@ -223,6 +223,23 @@ def test_vectors_without_elements_among_others(shapes, reduction):
         assert [each.shape for each in gradient(*inputs, upstream)] == [(3, 0)] * 2
 
 
+class _GradientOfLabels(_Gradient):
+    def construct(self, x1, x2, labels):
+        return self.grad(self.loss)(x1, x2, labels)[2]
+
+
+@pytest.mark.parametrize('dtype', [ms.int32, ms.float32, ms.bfloat16], ids=str)
+@pytest.mark.parametrize('shapes', [([None, 4], [None, 4], [None]), (None, None, None)], ids=['batch', 'rank'])
+def test_labels_have_no_gradient(shapes, dtype):
+    cell = _GradientOfLabels(CosineEmbeddingLoss())
+    cell.set_inputs(*(Tensor(shape=shape, dtype=each) for shape, each in zip(shapes, (ms.float32, ms.float32, dtype))))
+    for size in (5, 3):
+        x1, x2 = normal(1, (size, 4), ms.float32), normal(2, (size, 4), ms.float32)
+        found = cell(tensor(x1, ms.float32), tensor(x2, ms.float32), tensor(signs(3, size), dtype))
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(array(found), np.zeros(size))
+
+
 class _WeightedWithMargin(nn.Cell):
     """The function with a margin that comes in, times what is to come in as its gradient."""
 
