@@ -42,9 +42,8 @@ _X1, _X2, _LABELS, _, _MARGIN, _UPSTREAM = range(6)
 
 _Derivative = Callable[..., tuple[Tensor, ...]]
 
-# One instance each, because second derivatives in graph mode cannot pass the cache of the functional form.
+# One instance, because second derivatives in graph mode cannot pass the cache of the functional form.
 _zeros = ops.Zeros()
-_zeros_like = ops.ZerosLike()
 
 
 def _unfitness(path: pathlib.Path) -> str:
@@ -135,14 +134,11 @@ def threads() -> int:
     return _kernel.ms_cosine_loss_threads(_threads_allowed())
 
 
-def _zeros_for(x: Tensor) -> Tensor:
-    # The other way around it would take a hundred times as long in PyNative.
-    return _zeros(x.shape, x.dtype) if is_known(x.shape) else _zeros_like(x)
-
-
 def _no_gradient(x: Tensor) -> Tensor:
-    # Cast, because before 2.8 there are no zeros of bfloat16 in PyNative on CPU, and in a graph none of unknown shape.
-    return ops.cast(_zeros_for(ops.cast(x, ms.float32)), ms.bfloat16) if x.dtype == ms.bfloat16 else _zeros_for(x)
+    # Cast, because before 2.8 there are no zeros of bfloat16 in PyNative on CPU.
+    if x.dtype == ms.bfloat16:
+        return ops.cast(_zeros(x.shape, ms.float32), ms.bfloat16)
+    return _zeros(x.shape, x.dtype)
 
 
 def _takes_the_last(count: int) -> Callable[[_Derivative], _Derivative]:

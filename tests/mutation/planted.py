@@ -50,8 +50,6 @@ PACKAGE = (
      'the gradient of a margin has an axis in graphs of unknown shapes'),
     ('implementations/native.py', "ops.cast(ops.reshape(ops.cast(x, ms.float32), ()), ms.bfloat16)", "ops.reshape(x, ())",
      'a dynamic graph reshapes bfloat16'),
-    ('implementations/native.py', "if is_known(x.shape) else _zeros_like(x)", "if True else _zeros_like(x)",
-     'zeros of an unknown shape'),
     ('implementations/native.py', "return shape is not None and len(shape) == 0", "return False",
      'the loss of one pair of unknown length becomes a Python number'),
     ('implementations/native.py', "dout[0], dout[1], dout[2])", "dout[1], dout[0], dout[2])", 'the directions of second derivatives change places'),
