@@ -35,8 +35,8 @@ def test_a_source_folder_without_a_library_says_so(tmp_path):
     (tmp_path / 'setup.py').touch()
     # The answer leaves out where the package's folder is.
     assert run(_ANSWER, tmp_path, ahead=[tmp_path]) == (
-        'right, by plain, because the source folder ms_cosine_loss was imported, in which no kernel was built; run from '
-        f"another folder to import what is installed, or run 'pip install -e .' in {tmp_path}")
+        'right, by plain, because the source folder ms_cosine_loss was imported, in which no kernel was built; run '
+        f"from another folder to import what is installed, or run 'pip install -e .' in {tmp_path}")
     # What a build has left is the better reason.
     (package / native.BUILD_FAILURE.name).write_text('no compiler', 'utf-8')
     assert run(_ANSWER, tmp_path, ahead=[tmp_path]).endswith(
