@@ -32,7 +32,7 @@ def is_set(variable):
 
 
 KERNEL = [f'kernel/{name}.cc' for name in
-          ('broadcast', 'hinge', 'interface', 'layout', 'second_order', 'thread_pool')]
+          ('broadcast', 'hinge', 'infer', 'interface', 'layout', 'second_order', 'shapes', 'thread_pool')]
 ARITHMETIC = 'kernel/arithmetic.cc'
 LIBRARY = 'libms_cosine_loss.so'
 FAILURE = 'native_build_failure.txt'

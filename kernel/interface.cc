@@ -21,6 +21,7 @@
 #include <cstring>
 #include <exception>
 #include <new>
+#include <utility>
 #include <vector>
 
 #include "broadcast.h"
@@ -30,6 +31,7 @@
 #include "pairs.h"
 #include "problem.h"
 #include "second_order.h"
+#include "shapes.h"
 #include "thread_pool.h"
 
 #define MS_COSINE_LOSS_EXPORT extern "C" __attribute__((visibility("default")))
@@ -109,14 +111,13 @@ int allowed_threads(int64_t limit) {
   return limit > 0 && limit < available ? static_cast<int>(limit) : available;
 }
 
-// The part of a call that both directions share; false if it cannot be what this library was built for.
+// The part of a call that all directions share; false if it cannot be what this library was built for.
 bool prepare(void **params, const int *ndims, int64_t **shapes, const char **dtypes, Problem *problem, int *threads) {
   problem->dtype = dtype_of(dtypes[kLogits1]);
   problem->labels_dtype = dtype_of(dtypes[kLabels]);
   if (!is_real(problem->dtype) || dtype_of(dtypes[kLogits2]) != problem->dtype ||
       problem->labels_dtype == Dtype::kUnknown || dtype_of(dtypes[kSettings]) != Dtype::kInt64 ||
-      ndims[kSettings] != 1 || shapes[kSettings][0] != kSettingsCount || ndims[kLogits1] != ndims[kLogits2] ||
-      ndims[kMargin] != 0) {
+      ndims[kSettings] != 1 || shapes[kSettings][0] != kSettingsCount) {
     return false;
   }
   problem->x1 = params[kLogits1];
@@ -124,16 +125,17 @@ bool prepare(void **params, const int *ndims, int64_t **shapes, const char **dty
   problem->labels = params[kLabels];
   const int64_t *settings = static_cast<const int64_t *>(params[kSettings]);
   const Dtype margin_dtype = dtype_of(dtypes[kMargin]);
+  if (margin_dtype != Dtype::kInt64 && !is_real(margin_dtype)) return false;
+  const auto shape = [&](int input) { return Shape{shapes[input], ndims[input]}; };
+  const int axis = fitting_axis(shape(kLogits1), shape(kLogits2), shape(kLabels), shape(kMargin), settings[kAxis]);
   if (margin_dtype == Dtype::kInt64) {
     problem->margin = bit_cast<double>(*static_cast<const int64_t *>(params[kMargin]));
-  } else if (is_real(margin_dtype)) {
-    problem->margin = number_at(params[kMargin], margin_dtype, 0);
   } else {
-    return false;
+    problem->margin = number_at(params[kMargin], margin_dtype, 0);
   }
   problem->eps = bit_cast<double>(settings[kEps]);
   problem->reduction = static_cast<Reduction>(settings[kReduction]);
-  if (!lay_out(shapes[kLogits1], shapes[kLogits2], ndims[kLogits1], settings[kAxis], problem)) return false;
+  lay_out(shapes[kLogits1], shapes[kLogits2], ndims[kLogits1], axis, problem);
   *threads = problem->pairs * problem->length < kSerialElements ? 1 : allowed_threads(settings[kThreads]);
   return true;
 }
@@ -154,10 +156,8 @@ struct Tasks {
   int64_t last(int64_t task) const { return first(task) + blocks_each < blocks ? first(task) + blocks_each : blocks; }
 };
 
-int64_t elements_of(const int64_t *shape, int rank) {
-  int64_t count = 1;
-  for (int i = 0; i < rank; ++i) count *= shape[i];
-  return count;
+Shape losses_shape(const Problem &problem, const int *ndims, int64_t **shapes) {
+  return {shapes[kLabels], problem.reduction == Reduction::kNone ? ndims[kLabels] : 0};
 }
 
 void write_result(const Problem &problem, double sum) {
@@ -179,6 +179,7 @@ int forward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
   problem.losses = params[kLosses];
   problem.losses_dtype = dtype_of(dtypes[kLosses]);
   if (!is_real(problem.losses_dtype)) return 1;
+  if (!fits_losses({shapes[kLosses], ndims[kLosses]}, losses_shape(problem, ndims, shapes))) return 1;
   if (problem.pairs == 0) {
     if (problem.reduction != Reduction::kNone) write_result(problem, 0);
     return 0;
@@ -196,7 +197,7 @@ int forward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
 // The answer to whatever asks for a derivative where there are no pairs.
 void clear(void **params, const int *ndims, int64_t **shapes, const char **dtypes, int first, int last) {
   for (int i = first; i <= last; ++i) {
-    std::memset(params[i], 0, elements_of(shapes[i], ndims[i]) * size_of(dtype_of(dtypes[i])));
+    std::memset(params[i], 0, Shape{shapes[i], ndims[i]}.elements() * size_of(dtype_of(dtypes[i])));
   }
 }
 
@@ -207,10 +208,17 @@ void write_margin_gradient(double value, void **params, const char **dtypes, int
   std::memset(params[at], 0, sizeof(int64_t));
 }
 
-bool take_upstream(void **params, const char **dtypes, Problem *problem) {
+bool take_upstream(void **params, const int *ndims, int64_t **shapes, const char **dtypes, Problem *problem) {
   problem->upstream = params[kUpstream];
   problem->upstream_dtype = dtype_of(dtypes[kUpstream]);
-  return is_real(problem->upstream_dtype);
+  if (!is_real(problem->upstream_dtype)) return false;
+  check_upstream({shapes[kUpstream], ndims[kUpstream]}, losses_shape(*problem, ndims, shapes));
+  return true;
+}
+
+// Whether two arguments are of one shape.
+bool are_alike(int one, int other, const int *ndims, int64_t **shapes) {
+  return Shape{shapes[one], ndims[one]} == Shape{shapes[other], ndims[other]};
 }
 
 int backward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
@@ -221,8 +229,10 @@ int backward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
   if (!prepare(params, ndims, shapes, dtypes, &problem, &threads)) return 1;
   problem.gradient1 = params[kGradient1];
   problem.gradient2 = params[kGradient2];
-  if (!take_upstream(params, dtypes, &problem) || dtype_of(dtypes[kGradient1]) != problem.dtype ||
-      dtype_of(dtypes[kGradient2]) != problem.dtype || dtype_of(dtypes[kMarginGradient]) != dtype_of(dtypes[kMargin])) {
+  if (!take_upstream(params, ndims, shapes, dtypes, &problem) || dtype_of(dtypes[kGradient1]) != problem.dtype ||
+      dtype_of(dtypes[kGradient2]) != problem.dtype || dtype_of(dtypes[kMarginGradient]) != dtype_of(dtypes[kMargin]) ||
+      !are_alike(kGradient1, kLogits1, ndims, shapes) || !are_alike(kGradient2, kLogits2, ndims, shapes) ||
+      Shape{shapes[kMarginGradient], ndims[kMarginGradient]}.elements() != 1) {
     return 1;
   }
   if (problem.pairs == 0) {
@@ -249,12 +259,18 @@ int second_order(void **params, int *ndims, int64_t **shapes, const char **dtype
   Problem problem = {};
   int threads;
   if (!prepare(params, ndims, shapes, dtypes, &problem, &threads)) return 1;
-  if (!take_upstream(params, dtypes, &problem) || dtype_of(dtypes[kByUpstream]) != problem.upstream_dtype) return 1;
-  for (const int each : {kDirection1, kDirection2, kByX1, kByX2}) {
-    if (dtype_of(dtypes[each]) != problem.dtype) return 1;
+  if (!take_upstream(params, ndims, shapes, dtypes, &problem) ||
+      dtype_of(dtypes[kByUpstream]) != problem.upstream_dtype || !are_alike(kByUpstream, kUpstream, ndims, shapes)) {
+    return 1;
+  }
+  for (const auto &[each, logits] : {std::pair(kDirection1, kLogits1), std::pair(kDirection2, kLogits2),
+                                     std::pair(kByX1, kLogits1), std::pair(kByX2, kLogits2)}) {
+    if (dtype_of(dtypes[each]) != problem.dtype || !are_alike(each, logits, ndims, shapes)) return 1;
   }
   const Dtype margin_dtype = dtype_of(dtypes[kMarginDirection]);
-  if (margin_dtype != dtype_of(dtypes[kMargin]) || ndims[kMarginDirection] != 0) return 1;
+  if (margin_dtype != dtype_of(dtypes[kMargin]) ||
+      Shape{shapes[kMarginDirection], ndims[kMarginDirection]}.elements() != 1)
+    return 1;
   if (problem.pairs == 0) {
     clear(params, ndims, shapes, dtypes, kByX1, kByUpstream);
     return 0;
@@ -310,7 +326,7 @@ MS_COSINE_LOSS_EXPORT int ms_cosine_loss_second_order(int nparam, void **params,
 }
 
 // Counted up whenever a call would mean something else.
-MS_COSINE_LOSS_EXPORT int ms_cosine_loss_interface_version() { return 2; }
+MS_COSINE_LOSS_EXPORT int ms_cosine_loss_interface_version() { return 3; }
 
 MS_COSINE_LOSS_EXPORT const char *ms_cosine_loss_instruction_set() { return ms_cosine_loss::instruction_set().name; }
 

@@ -16,8 +16,7 @@
 
 namespace ms_cosine_loss {
 
-bool lay_out(const int64_t *shape1, const int64_t *shape2, int rank, int64_t axis, Problem *problem) {
-  if (rank < 1 || rank > kMaxRank || axis < 0 || axis >= rank || shape1[axis] != shape2[axis]) return false;
+void lay_out(const int64_t *shape1, const int64_t *shape2, int rank, int axis, Problem *problem) {
   int64_t strides1[kMaxRank], strides2[kMaxRank];
   int64_t size1 = 1, size2 = 1;
   for (int i = rank - 1; i >= 0; --i) {
@@ -34,7 +33,6 @@ bool lay_out(const int64_t *shape1, const int64_t *shape2, int rank, int64_t axi
   problem->axes_count = 0;
   for (int i = 0; i < rank; ++i) {
     if (i == axis) continue;
-    if (shape1[i] != shape2[i] && shape1[i] != 1 && shape2[i] != 1) return false;
     const int64_t length = shape1[i] == 1 ? shape2[i] : shape1[i];
     problem->pairs *= length;
     problem->is_broadcast |= shape1[i] != shape2[i];
@@ -60,7 +58,6 @@ bool lay_out(const int64_t *shape1, const int64_t *shape2, int rank, int64_t axi
     problem->lane_stride1 = innermost.stride1;
     problem->lane_stride2 = innermost.stride2;
   }
-  return true;
 }
 
 }  // namespace ms_cosine_loss

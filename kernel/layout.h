@@ -22,8 +22,8 @@
 
 namespace ms_cosine_loss {
 
-// Fills in the strides and the batch of `problem`. Returns false for shapes that do not fit together.
-bool lay_out(const int64_t *shape1, const int64_t *shape2, int rank, int64_t axis, Problem *problem);
+// Fills in the strides and the batch of `problem`, for shapes that fit each other.
+void lay_out(const int64_t *shape1, const int64_t *shape2, int rank, int axis, Problem *problem);
 
 }  // namespace ms_cosine_loss
 

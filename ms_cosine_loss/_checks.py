@@ -205,8 +205,8 @@ def check_inputs(x1_shape: Any, x2_shape: Any, labels_shape: Any, x1_dtype: Any,
                  axis: int) -> int:
     """The dtypes and shapes of the three inputs; returns `axis` counted from the front.
 
-    What a dynamic shape leaves open while a graph is compiled is taken to fit; with an open rank `axis` comes back as
-    it is.
+    What a dynamic shape leaves open while a graph is compiled is taken to fit here: the kernel judges it when the graph
+    runs, in the same words (shapes.cc). With an open rank `axis` comes back as it is.
     """
     _check_dtypes(x1_dtype, x2_dtype, labels_dtype)
     rank1, rank2 = _rank(x1_shape), _rank(x2_shape)

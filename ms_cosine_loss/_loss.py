@@ -71,6 +71,7 @@ def cosine_embedding_loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, 
         ValueError: If `margin` is a number outside [-1, 1] or a Tensor with axes, or `eps` is negative or not finite.
         ValueError: If `reduction` is not ``'none'`` , ``'mean'`` or ``'sum'`` (bool and None included).
         ValueError: If `axis` is outside the rank, or the shapes do not fit.
+        RuntimeError: If that turns out only when a graph with dynamic shapes runs (native).
 
     Supported Platforms:
         ``Ascend`` ``GPU`` ``CPU``
@@ -130,9 +131,10 @@ class CosineEmbeddingLoss(nn.LossBase):
           the range of its arithmetic: norms up to 1.8e19 for bfloat16 and float32, up to 1.3e154 for float64, any for
           float16; beyond it the loss is NaN, or as if the cosine were 0. Gradients underflow sooner, and
           sooner still for means over large batches. See :func:`ms_cosine_loss.set_implementation`.
-        - With dynamic shapes in graph mode, a length that is not known while the graph is compiled is taken to fit.
-          Labels that turn out to have length 1 then count for every pair. With dynamic rank the logits must have at
-          least two dimensions.
+        - With dynamic shapes in graph mode, what is not known while the graph is compiled is checked by the native
+          implementation when the graph runs: what does not fit raises a RuntimeError. The plain one does not check it:
+          labels of length 1 then count for every pair, and with dynamic rank the logits must have at least two
+          dimensions.
 
     Args:
         margin (float, optional): Dissimilar pairs with cosine ≤ `margin` have zero loss. In [-1, 1].
@@ -166,6 +168,7 @@ class CosineEmbeddingLoss(nn.LossBase):
         ValueError: If `margin` is not in [-1, 1], or `eps` is negative or not finite.
         ValueError: If `reduction` is not ``'none'`` , ``'mean'`` or ``'sum'`` (bool and None included).
         ValueError: If `axis` is outside the rank, or the shapes do not fit.
+        RuntimeError: If that turns out only when a graph with dynamic shapes runs (native).
         AttributeError: If a setting is assigned after construction.
 
     Supported Platforms:

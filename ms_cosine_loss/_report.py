@@ -53,6 +53,7 @@ def processor() -> str:
 
 def _versions() -> _Part:
     return {**{name: importlib.metadata.version(name) for name in ('ms_cosine_loss', 'mindspore', 'numpy')},
+            'imported from': os.path.dirname(os.path.abspath(__file__)),
             'Python': platform.python_version(), 'system': platform.platform(),
             'processor': f'{processor()}, {os.cpu_count()} cores'}
 

@@ -26,7 +26,6 @@ from mindspore import Tensor, context
 from mindspore.multiprocessing import Process
 from mindspore.ops import constexpr
 
-from ms_cosine_loss._rules import is_known
 from ms_cosine_loss.implementations import IMPLEMENTATIONS, NATIVE, Conditions, Implementation, native
 
 AUTO = 'auto'
@@ -90,14 +89,14 @@ os.register_at_fork(after_in_child=_note_fork)
 
 
 @constexpr(reuse_result=False, check=False)
-def _selected(*shapes: Optional[Sequence[Optional[int]]]) -> str:
+def _selected(shape: Optional[Sequence[Optional[int]]]) -> str:
     global _last
     # Only mindspore.multiprocessing restarts the runtime threads after a fork; any other child would hang.
     if _is_forked and not isinstance(multiprocessing.current_process(), Process):
         raise RuntimeError("For 'CosineEmbeddingLoss', this process was forked from one that had used it, and lacks "
                            "MindSpore's threads. Start it with mindspore.multiprocessing.Process, or by 'spawn'.")
-    conditions = Conditions(_device(), context.get_auto_parallel_context('parallel_mode'), is_known(*shapes),
-                            len(shapes[0] or ()), _is_onnx_export())
+    conditions = Conditions(_device(), context.get_auto_parallel_context('parallel_mode'), len(shape or ()),
+                            _is_onnx_export())
     _last = select(_setting, conditions)
     return _last.implementation.name
 
@@ -110,7 +109,7 @@ _LOSSES = {each.name: each.loss for each in IMPLEMENTATIONS if not each.unavaila
 def loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: Union[float, Tensor], reduction: str, axis: int,
          eps: float) -> Tensor:
     """The loss by the implementation that is selected; nothing else is checked here."""
-    return _LOSSES[_selected(logits_x1.shape, logits_x2.shape, labels.shape)](
+    return _LOSSES[_selected(logits_x1.shape)](
         logits_x1, logits_x2, labels, margin, reduction, axis, eps)
 
 
@@ -197,7 +196,7 @@ class ImplementationStatus:
 
     Attributes:
         setting (str): What was set: ``'auto'`` , ``'native'`` or ``'plain'`` .
-        selected (str): What that means here and now, for inputs of known shapes; empty if nothing can run.
+        selected (str): What that means here and now; empty if nothing can run.
         reason (str): Why it is not the kernel; empty where it is.
         last (str): What the last call, or the last graph that was compiled, selected; empty before the first.
         last_reason (str): Why that was not the kernel; empty where it was.

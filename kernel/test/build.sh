@@ -25,7 +25,7 @@ fi
 build_kernel() {
   local to=$1 compiler=("${@:2}") source set
   mkdir -p "$to"
-  for source in broadcast hinge layout second_order thread_pool; do
+  for source in broadcast hinge infer layout second_order shapes thread_pool; do
     "${compiler[@]}" "${flags[@]}" -c "$source.cc" -o "$to/$source.o"
   done
   for set in "${!set_flags[@]}"; do

@@ -22,6 +22,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <fstream>
 #include <iterator>
 #include <limits>
@@ -298,8 +299,10 @@ class Problem {
     check_repetition(results);
     check_exchange(*results.losses);
     check_sums();
+    check_unresolved_axis(results);
+    check_inference();
     const int64_t threads = settings_.threads;
-    if (ms_cosine_loss_interface_version() != 2 || ms_cosine_loss_threads(threads) < 1 ||
+    if (ms_cosine_loss_interface_version() != 3 || ms_cosine_loss_threads(threads) < 1 ||
         (threads > 0 && ms_cosine_loss_threads(threads) > threads)) {
       fail("the version or the threads");
     }
@@ -310,22 +313,38 @@ class Problem {
     }
   }
 
-  // A call that is not what the library was built for: refused, and nothing written.
-  void run_malformed(Bytes *bytes) const {
+  // Calls that are not what the library was built for, and shapes that do not fit each other, which throw: nothing is
+  // written, and the next call is right.
+  void run_malformed(Bytes *bytes) {
+    const int which = bytes->next() % 4;
+    const uint8_t detail = bytes->next();
+    for (int fault = 0; fault < kFaults; ++fault) refuse(which, fault, detail);
+    run();
+  }
+
+ private:
+  using Pointer = std::unique_ptr<Buffer>;
+
+  static constexpr int kFaults = 13;
+
+  void refuse(int which, int fault, uint8_t detail) const {
     static const reference::Function kFunctions[] = {ms_cosine_loss_forward, ms_cosine_loss_forward_of_each,
                                                      ms_cosine_loss_backward, ms_cosine_loss_second_order};
     static const char *const kNoDtypes[] = {"uint8", "bool", "", "float", "complex64", "int", "float320", "Float32"};
-    const int which = bytes->next() % 4;
     const Results results(*this, is_aligned_, 0x55);
     const std::vector<const Buffer *> outputs = results.of_function(which);
     std::vector<const Buffer *> all = inputs_of_function(which);
     all.insert(all.end(), outputs.begin(), outputs.end());
     Call call(all);
-    const uint8_t fault = bytes->next(), detail = bytes->next();
+    const auto add_axis = [&call](size_t to, int64_t length) {
+      call.shapes[to].push_back(length);
+      ++call.ranks[to];
+    };
+    bool is_misfit = fault >= 5 && fault < kFaults - 1;
     const int rank = call.ranks[0];
     const int64_t axis = settings_.axis;
     int64_t *settings = static_cast<int64_t *>(packed_->data());
-    switch (fault % 10) {
+    switch (fault) {
       case 0: {  // The number of arguments.
         const size_t count = detail % 14;
         if (count == all.size()) return;
@@ -355,20 +374,19 @@ class Problem {
         if (detail % 4 < 2) {
           call.dtypes[3] = detail % 2 ? "int32" : "float64";
         } else if (detail % 4 == 2) {
-          call.ranks[4] = 1;
-          call.shapes[4].push_back(1);
+          add_axis(4, 1);
+          is_misfit = true;
         } else {
-          const int alike = which < 2 || detail & 4 ? 4 : 8;
+          const int alike = which < 2 ? 4 : 8;
           call.dtypes[alike] = which < 2 ? "int32" : margin_->dtype() == "float32" ? "float64" : "float32";
         }
         break;
       case 5:
-        call.shapes[detail % 2].push_back(1);
-        ++call.ranks[detail % 2];
+        add_axis(detail % 2, 1);
         break;
       case 6: {
-        const int64_t wrong[] = {-1, rank, INT64_MIN, INT64_MAX, -rank, rank + 1};
-        settings[2] = wrong[detail % 6];
+        const int64_t wrong[] = {-rank - 1, rank + (rank == 1), INT64_MIN, INT64_MAX};
+        settings[2] = wrong[detail % 4];
         break;
       }
       case 7:
@@ -379,24 +397,46 @@ class Problem {
         const int64_t other = (axis + 1) % rank;
         call.shapes[0][other] = 2 + detail % 3;
         call.shapes[1][other] = 5 + detail / 3;
+        call.shapes[2][other - (other > axis)] = call.shapes[detail / 4 % 2][other];
         break;
       }
-      default:  // More axes than the kernel counts with, or none.
+      case 9:  // The labels.
+        if (detail % 2 != 0 || rank == 1) {
+          add_axis(2, 1 + detail / 2 % 2);
+        } else {
+          int64_t &length = call.shapes[2][detail / 2 % (rank - 1)];
+          length = length == 1 ? 2 : 1;
+        }
+        break;
+      case 10:
+        if (which < 2) return;
+        add_axis(5, 2);
+        break;
+      case 11:  // More axes than the kernel counts with, or none.
         for (int i = 0; i < 2; ++i) {
           call.shapes[i].resize(detail % 2 ? 33 : 0, 1);
           call.ranks[i] = static_cast<int>(call.shapes[i].size());
         }
+        call.shapes[2].resize(detail % 2 ? 32 : 0, 1);
+        call.ranks[2] = static_cast<int>(call.shapes[2].size());
+        break;
+      default: {  // The results and the directions.
+        const size_t first = which == 3 ? 6 : all.size() - outputs.size();
+        add_axis(first + detail % (all.size() - first), 2);
+      }
     }
-    const int status = call.run(kFunctions[which]);
+    bool is_refused = false;
+    try {
+      is_refused = call.run(kFunctions[which]) == 1 && !is_misfit;
+    } catch (const std::exception &error) {
+      is_refused = is_misfit && std::string(error.what()).find("For 'CosineEmbeddingLoss', the ") == 0;
+    }
     settings_.write(*packed_);
-    if (status != 1) fail("a malformed call was not refused: fault " + std::to_string(fault % 10));
+    if (!is_refused) fail("a malformed call was not refused: fault " + std::to_string(fault));
     for (const Buffer *each : outputs) {
       if (!each->is_untouched()) fail("a refused call wrote something");
     }
   }
-
- private:
-  using Pointer = std::unique_ptr<Buffer>;
 
   struct Results {
     Pointer losses, gradient1, gradient2, margin_gradient, by_x1, by_x2, by_upstream;
@@ -493,6 +533,35 @@ class Problem {
       if (!is_right) fail("the reduced loss is not that of its parts");
     }
     settings_.write(*packed_);
+  }
+
+  // As Python passes it where it did not know the rank.
+  void check_unresolved_axis(const Results &results) const {
+    Settings settings = settings_;
+    settings.axis = shape1_.size() == 1 ? 1 : settings.axis - static_cast<int64_t>(shape1_.size());
+    const Results again = all_results(is_aligned_, 0x55, settings, false);
+    if (!results.losses->same_bits(*again.losses) || !results.gradient1->same_bits(*again.gradient1) ||
+        !results.by_x2->same_bits(*again.by_x2)) {
+      fail("other bits with the axis as the user gives it");
+    }
+  }
+
+  // The shapes of the results, known or not, with one axis for the numbers of which there is one.
+  void check_inference() const {
+    Call call(inputs_of_function(3));
+    for (const bool is_known : {true, false}) {
+      if (!is_known) call.shapes[0] = {-2}, call.shapes[2] = {-1}, call.ranks[0] = call.ranks[2] = 1;
+      std::vector<int64_t *> shapes;
+      for (Shape &each : call.shapes) shapes.push_back(each.data());
+      if (ms_cosine_loss_forwardInferShape(call.ranks.data(), shapes.data(), nullptr) != Shape{1} ||
+          ms_cosine_loss_forward_of_eachInferShape(call.ranks.data(), shapes.data(), nullptr) != call.shapes[2] ||
+          ms_cosine_loss_backwardInferShape(call.ranks.data(), shapes.data(), nullptr) !=
+              std::vector<Shape>{call.shapes[0], call.shapes[1], {1}} ||
+          ms_cosine_loss_second_orderInferShape(call.ranks.data(), shapes.data(), nullptr) !=
+              std::vector<Shape>{call.shapes[0], call.shapes[1], call.shapes[5]}) {
+        fail("the shapes of the results");
+      }
+    }
   }
 
   // Of the pair whose vectors begin their tensors, rounded; 0 where that is not finite.

@@ -31,11 +31,20 @@
 
 #include "../element.h"
 
+#if defined(__clang__)
+#pragma clang diagnostic ignored "-Wreturn-type-c-linkage"
+#endif
+
 extern "C" {
 int ms_cosine_loss_forward(int, void **, int *, int64_t **, const char **, void *, void *);
 int ms_cosine_loss_forward_of_each(int, void **, int *, int64_t **, const char **, void *, void *);
 int ms_cosine_loss_backward(int, void **, int *, int64_t **, const char **, void *, void *);
 int ms_cosine_loss_second_order(int, void **, int *, int64_t **, const char **, void *, void *);
+// What MindSpore asks for the shapes of the results.
+std::vector<int64_t> ms_cosine_loss_forwardInferShape(int *, int64_t **, void *);
+std::vector<int64_t> ms_cosine_loss_forward_of_eachInferShape(int *, int64_t **, void *);
+std::vector<std::vector<int64_t>> ms_cosine_loss_backwardInferShape(int *, int64_t **, void *);
+std::vector<std::vector<int64_t>> ms_cosine_loss_second_orderInferShape(int *, int64_t **, void *);
 int ms_cosine_loss_interface_version();
 const char *ms_cosine_loss_instruction_set();
 int ms_cosine_loss_threads(int64_t);

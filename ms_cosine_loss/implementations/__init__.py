@@ -15,7 +15,7 @@
 from ms_cosine_loss.implementations import native, plain
 from ms_cosine_loss.implementations.record import Conditions, Implementation
 
-NATIVE = Implementation('native', native.loss, ('CPU',), takes_unknown_shapes=False, can_be_sharded=False,
+NATIVE = Implementation('native', native.loss, ('CPU',), can_be_sharded=False,
                         can_become_onnx=False, max_rank=native.MAX_RANK, unavailable=native.UNAVAILABLE)
 PLAIN = Implementation('plain', plain.loss, ('Ascend', 'GPU', 'CPU'))
 

@@ -12,9 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """From the cosines to the result: what a label means, the hinge and the reduction."""
-from typing import Any
+from typing import Any, Union
 
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, mint, nn, ops
 
 from ms_cosine_loss._rules import DISSIMILAR, SIMILAR, constant, is_known, wide
 from ms_cosine_loss.implementations._sums import sum_of_all
@@ -31,8 +31,12 @@ class _ReducedLosses(nn.Cell):
     derivatives that MindSpore's own sums and reshapes do not.
     """
 
-    def construct(self, cosine: Tensor, labels: Tensor, margin: float, divisor: int, shape: tuple[int, ...]) -> Tensor:
-        hinge = cosine - constant(margin, cosine.dtype)
+    def construct(self, cosine: Tensor, labels: Tensor, margin: Union[float, Tensor], divisor: int,
+                  shape: tuple[int, ...]) -> Tensor:
+        if isinstance(margin, Tensor):
+            hinge = cosine - ops.cast(margin, cosine.dtype)
+        else:
+            hinge = cosine - constant(margin, cosine.dtype)
         is_similar, is_dissimilar = labels == SIMILAR, labels == DISSIMILAR
         # Zeros fails here in a step that `jit` compiles from bytecode, and a number for them under vmap before 2.8.
         zeros = ops.cast(ops.logical_and(is_similar, is_dissimilar), cosine.dtype)
@@ -45,19 +49,26 @@ class _ReducedLosses(nn.Cell):
             losses = losses / divisor
         return losses
 
-    def bprop(self, cosine: Tensor, labels: Tensor, margin: float, divisor: int, shape: tuple[int, ...],
-              out: Tensor, dout: Tensor) -> tuple[Tensor, Tensor, float, int, tuple[()]]:
+    def bprop(self, cosine: Tensor, labels: Tensor, margin: Union[float, Tensor], divisor: int,
+              shape: tuple[int, ...], out: Tensor, dout: Tensor
+              ) -> tuple[Tensor, Tensor, Union[float, Tensor], int, tuple[()]]:
         zeros = _zeros(labels.shape, cosine.dtype)
         if divisor == 0:
             dout = ops.reshape(dout, labels.shape)
         if divisor > 1:
             dout = dout / divisor
         dlosses = dout + zeros
-        # A hinge at -1 is never closed, though rounding may put a cosine below it.
-        threshold = constant(margin if margin > -1 else -2, cosine.dtype)
+        if isinstance(margin, Tensor):
+            threshold = ops.cast(margin, cosine.dtype)
+        else:
+            # A hinge at -1 is never closed, though rounding may put a cosine below it.
+            threshold = constant(margin if margin > -1 else -2, cosine.dtype)
         is_open = ops.logical_and(labels == DISSIMILAR, cosine >= threshold)
+        dmargin = 0.0
+        if isinstance(margin, Tensor):
+            dmargin = ops.cast(-mint.sum(ops.select(is_open, dlosses, zeros)), margin.dtype)
         dcosine = ops.select(labels == SIMILAR, -dlosses, ops.select(is_open, dlosses, zeros))
-        return dcosine, _zeros(labels.shape, labels.dtype), 0.0, 0, ()
+        return dcosine, _zeros(labels.shape, labels.dtype), dmargin, 0, ()
 
 
 _reduced_losses = _ReducedLosses()
@@ -73,14 +84,14 @@ def _empty(shape: tuple[int, ...], reduction: str, dtype: Any) -> Tensor:
     return Tensor(float('nan'), dtype)
 
 
-def reduced_losses(cosine: Tensor, labels: Tensor, margin: float, reduction: str, shape: tuple[int, ...],
+def reduced_losses(cosine: Tensor, labels: Tensor, margin: Union[float, Tensor], reduction: str, shape: tuple[int, ...],
                    dtype: Any) -> Tensor:
     """The losses of the pairs under `reduction`, computed in the dtype of `cosine` and rounded once, to `dtype`.
 
     Args:
         cosine (Tensor): The cosine of each pair.
         labels (Tensor): The labels, in the shape of `cosine`.
-        margin (float): The margin.
+        margin (Union[float, Tensor]): The margin.
         reduction (str): The reduction.
         shape (tuple): The shape of the result if nothing is reduced.
         dtype (mindspore.dtype): The dtype of the result.

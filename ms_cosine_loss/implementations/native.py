@@ -25,17 +25,21 @@ import numpy as np
 from mindspore import Tensor, context, ops
 from mindspore.ops import constexpr
 
+from ms_cosine_loss._rules import is_known
+
 _PACKAGE = pathlib.Path(__file__).parents[1]
 LIBRARY = _PACKAGE / 'libms_cosine_loss.so'
 BUILD_FAILURE = _PACKAGE / 'native_build_failure.txt'
-INTERFACE_VERSION = 2
+INTERFACE_VERSION = 3
 
 MAX_RANK = 32
 """The axes that the kernel has room for."""
 
 _REDUCTIONS = ('none', 'mean', 'sum')
 
-_Shape = Sequence[int]
+# The places of the inputs.
+_X1, _X2, _LABELS, _, _MARGIN, _UPSTREAM = range(6)
+
 _Derivative = Callable[..., tuple[Tensor, ...]]
 
 # One instance, because second derivatives in graph mode cannot pass the cache of the functional form.
@@ -62,13 +66,26 @@ def _unfitness(path: pathlib.Path) -> str:
     return 'is cut short' if os.path.getsize(path) < start + size * count else ''
 
 
+def _absence() -> str:
+    """Why there is no library in the package's folder."""
+    source = _PACKAGE.parent
+    if BUILD_FAILURE.exists():
+        failure = BUILD_FAILURE.read_text('utf-8').strip()
+    elif (source / 'setup.py').exists():
+        # Python looks in the working directory first, whatever is installed.
+        return (f"the source folder {_PACKAGE} was imported, in which no kernel was built; run from another folder to "
+                f"import what is installed, or run 'pip install -e .' in {source}")
+    else:
+        failure = 'no reason is on record'
+    return f'the kernel was not built when the package was installed ({failure})'
+
+
 def _load() -> tuple[Any, str]:
     """The loaded library, or None; and why there is none, or ''."""
     if os.environ.get('MS_COSINE_LOSS_PLAIN', '0') not in ('', '0'):
         return None, 'MS_COSINE_LOSS_PLAIN is set'
     if not LIBRARY.exists():
-        failure = BUILD_FAILURE.read_text('utf-8').strip() if BUILD_FAILURE.exists() else 'no reason is on record'
-        return None, f'the kernel was not built when the package was installed ({failure})'
+        return None, _absence()
     try:
         unfitness = _unfitness(LIBRARY)
         if unfitness:
@@ -117,44 +134,11 @@ def threads() -> int:
     return _kernel.ms_cosine_loss_threads(_threads_allowed())
 
 
-def _shape_of_labels(x1: _Shape, x2: _Shape, labels: _Shape, settings: _Shape, margin: _Shape) -> _Shape:
-    return labels
-
-
-def _scalar_shape(x1: _Shape, x2: _Shape, labels: _Shape, settings: _Shape, margin: _Shape) -> _Shape:
-    return ()
-
-
-def _dtype_of_logits(x1: Any, x2: Any, labels: Any, settings: Any, margin: Any) -> Any:
-    return x1
-
-
-def _shapes_of_gradients(x1: _Shape, x2: _Shape, labels: _Shape, settings: _Shape, margin: _Shape,
-                         upstream: _Shape) -> tuple[_Shape, _Shape, _Shape]:
-    return x1, x2, margin
-
-
-def _dtypes_of_gradients(x1: Any, x2: Any, labels: Any, settings: Any, margin: Any,
-                         upstream: Any) -> tuple[Any, Any, Any]:
-    return x1, x2, margin
-
-
-def _shapes_of_second_order(x1: _Shape, x2: _Shape, labels: _Shape, settings: _Shape, margin: _Shape, upstream: _Shape,
-                            direction1: _Shape, direction2: _Shape,
-                            margin_direction: _Shape) -> tuple[_Shape, _Shape, _Shape]:
-    return x1, x2, upstream
-
-
-def _dtypes_of_second_order(x1: Any, x2: Any, labels: Any, settings: Any, margin: Any, upstream: Any,
-                            direction1: Any, direction2: Any, margin_direction: Any) -> tuple[Any, Any, Any]:
-    return x1, x2, upstream
-
-
-def _no_gradient(labels: Tensor) -> Tensor:
+def _no_gradient(x: Tensor) -> Tensor:
     # Cast, because before 2.8 there are no zeros of bfloat16 in PyNative on CPU.
-    if labels.dtype == ms.bfloat16:
-        return ops.cast(_zeros(labels.shape, ms.float32), ms.bfloat16)
-    return _zeros(labels.shape, labels.dtype)
+    if x.dtype == ms.bfloat16:
+        return ops.cast(_zeros(x.shape, ms.float32), ms.bfloat16)
+    return _zeros(x.shape, x.dtype)
 
 
 def _takes_the_last(count: int) -> Callable[[_Derivative], _Derivative]:
@@ -173,25 +157,65 @@ def _takes_the_last(count: int) -> Callable[[_Derivative], _Derivative]:
     return decorate
 
 
-@_takes_the_last(7)
-def _bprop(x1: Tensor, x2: Tensor, labels: Tensor, settings: Tensor, margin: Tensor, out: Tensor,
-           dout: Tensor) -> tuple[Tensor, ...]:
-    dx1, dx2, dmargin = _backward(x1, x2, labels, settings, margin, dout)
-    # Nobody asks for the gradient of the settings, so whatever has their shape will do.
-    return dx1, dx2, _no_gradient(labels), settings, dmargin
+def _scalar_shape(*shapes: Any) -> Any:
+    return ()
 
 
-@_takes_the_last(8)
-def _bprop_of_backward(x1: Tensor, x2: Tensor, labels: Tensor, settings: Tensor, margin: Tensor, upstream: Tensor,
-                       out: tuple[Tensor, Tensor, Tensor], dout: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, ...]:
-    dx1, dx2, dupstream = _second_order(x1, x2, labels, settings, margin, upstream, dout[0], dout[1], dout[2])
-    # The gradients change with the margin only where a hinge opens or closes.
-    return dx1, dx2, _no_gradient(labels), settings, _no_gradient(margin), dupstream
+def _shape_of_labels(*shapes: Any) -> Any:
+    return shapes[_LABELS]
 
 
-def _operator(name: str, shape: Callable[..., Any], dtype: Callable[..., Any],
+def _operator(name: str, like: Sequence[int], shape: Optional[Callable[..., Any]] = None,
               bprop: Optional[_Derivative] = None) -> Any:
-    return ops.Custom(f'{LIBRARY}:ms_cosine_loss_{name}', shape, dtype, func_type='aot', bprop=bprop)
+    """An operator for known shapes, whose results have the dtypes of the inputs `like` and, without `shape`, theirs."""
+    def inferred(*inputs: Any) -> Any:
+        return tuple(inputs[i] for i in like) if len(like) > 1 else inputs[like[0]]
+
+    return ops.Custom(f'{LIBRARY}:ms_cosine_loss_{name}', shape or inferred, inferred, func_type='aot', bprop=bprop)
+
+
+def _operator_for_any_shape(name: str, like: Sequence[int], shape: Optional[Callable[..., Any]] = None,
+                            bprop: Optional[_Derivative] = None) -> Any:
+    """The same where shapes are not known and MindSpore infers while the graph runs: by infer.cc, without Python."""
+    operator = ops.Custom(f'{LIBRARY}:ms_cosine_loss_{name}', func_type='aot', bprop=bprop)
+    operator.add_prim_attr('reg_op_name', f'ms_cosine_loss_{name}')
+    operator.add_prim_attr('multi_output', len(like) > 1)
+    return operator
+
+
+def _without_axes(x: Tensor) -> Tensor:
+    # On CPU a graph has no kernel that reshapes bfloat16; both casts are exact.
+    if x.dtype == ms.bfloat16:
+        return ops.cast(ops.reshape(ops.cast(x, ms.float32), ()), ms.bfloat16)
+    return ops.reshape(x, ())
+
+
+def _operators(operator: Callable[..., Any], scalars_have_an_axis: bool) -> tuple[Any, Any]:
+    """The loss as a scalar and that of each pair, by operators that `operator` makes, each with its derivative."""
+    second_order = operator('second_order', (_X1, _X2, _UPSTREAM))
+
+    @_takes_the_last(8)
+    def bprop_of_backward(x1: Tensor, x2: Tensor, labels: Tensor, settings: Tensor, margin: Tensor, upstream: Tensor,
+                          out: tuple[Tensor, Tensor, Tensor],
+                          dout: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, ...]:
+        dx1, dx2, dupstream = second_order(x1, x2, labels, settings, margin, upstream, dout[0], dout[1], dout[2])
+        # The gradients change with the margin only where a hinge opens or closes.
+        return dx1, dx2, _no_gradient(labels), settings, _no_gradient(margin), dupstream
+
+    backward = operator('backward', (_X1, _X2, _MARGIN), bprop=bprop_of_backward)
+
+    @_takes_the_last(7)
+    def bprop(x1: Tensor, x2: Tensor, labels: Tensor, settings: Tensor, margin: Tensor, out: Tensor,
+              dout: Tensor) -> tuple[Tensor, ...]:
+        dx1, dx2, dmargin = backward(x1, x2, labels, settings, margin, dout)
+        if scalars_have_an_axis:
+            dmargin = _without_axes(dmargin)
+        # Nobody asks for the gradient of the settings, so whatever has their shape will do.
+        return dx1, dx2, _no_gradient(labels), settings, dmargin
+
+    # Two names for one function, because MindSpore tells operators apart by name when it infers shapes.
+    return (operator('forward', (_X1,), _scalar_shape, bprop),
+            operator('forward_of_each', (_X1,), _shape_of_labels, bprop))
 
 
 _kernel, UNAVAILABLE = _load()
@@ -202,11 +226,9 @@ if not UNAVAILABLE:
         UNAVAILABLE = 'the device target was not CPU when the package was imported'
     else:
         try:
-            _second_order = _operator('second_order', _shapes_of_second_order, _dtypes_of_second_order)
-            _backward = _operator('backward', _shapes_of_gradients, _dtypes_of_gradients, _bprop_of_backward)
-            # Two names for one function, because MindSpore tells operators apart by name when it infers shapes.
-            _forward = _operator('forward', _scalar_shape, _dtype_of_logits, _bprop)
-            _forward_of_each = _operator('forward_of_each', _shape_of_labels, _dtype_of_logits, _bprop)
+            _forward, _forward_of_each = _operators(_operator, scalars_have_an_axis=False)
+            _forward_for_any_shape, _forward_of_each_for_any_shape = _operators(_operator_for_any_shape,
+                                                                                scalars_have_an_axis=True)
         except Exception as error:
             UNAVAILABLE = f'MindSpore refuses the kernel ({error})'
 
@@ -237,12 +259,23 @@ def _constant_margin(margin: float) -> Tensor:
     return _packed_margin(margin)
 
 
+@constexpr(check=False)
+def _has_no_axes(shape: Any) -> bool:
+    """Whether a shape is known to be (); asked here, because in a graph a comparison would be left to the run."""
+    return shape is not None and len(shape) == 0
+
+
 def loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: Union[float, Tensor], reduction: str, axis: int,
          eps: float) -> Tensor:
     """The loss; nothing is checked here."""
     settings = _settings(eps, reduction, axis)
     if not isinstance(margin, Tensor):
         margin = _constant_margin(margin)
-    if reduction == 'none':
-        return _forward_of_each(logits_x1, logits_x2, labels, settings, margin)
-    return _forward(logits_x1, logits_x2, labels, settings, margin)
+    if is_known(logits_x1.shape, logits_x2.shape, labels.shape, margin.shape):
+        if reduction == 'none':
+            return _forward_of_each(logits_x1, logits_x2, labels, settings, margin)
+        return _forward(logits_x1, logits_x2, labels, settings, margin)
+    if reduction == 'none' and not _has_no_axes(labels.shape):
+        return _forward_of_each_for_any_shape(logits_x1, logits_x2, labels, settings, margin)
+    # MindSpore would make a Python number of an inferred shape without axes.
+    return _without_axes(_forward_for_any_shape(logits_x1, logits_x2, labels, settings, margin))

@@ -18,7 +18,7 @@ too. With it the gradient of an ignored row is 0 whatever the row holds, and PyN
 which it does not get through its own reductions and reshapes. The cells live at module level because a graph cannot
 create them.
 """
-from typing import Optional
+from typing import Optional, Union
 
 import mindspore as ms
 from mindspore import Tensor, mint, nn, ops
@@ -148,10 +148,13 @@ def cosines(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, axis: int, eps
     return cosine
 
 
-def loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: float, reduction: str, axis: int,
+def loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: Union[float, Tensor], reduction: str, axis: int,
          eps: float) -> Tensor:
     """The loss; nothing is checked here."""
     shape = labels.shape
+    if isinstance(margin, Tensor):
+        # Widened out here, because before the gradient is rounded to the margin's dtype it is summed.
+        margin = ops.cast(margin, wide(logits_x1.dtype))
     # The comparison with a label has no bfloat16 kernel on CPU.
     if labels.dtype == ms.bfloat16:
         labels = ops.cast(labels, ms.float32)

@@ -25,14 +25,12 @@ class Conditions(NamedTuple):
     Attributes:
         device: the device target.
         parallel_mode: MindSpore's parallel mode.
-        has_known_shapes: whether every length is known; with dynamic shapes in graph mode it is not.
-        rank: the number of axes of the logits.
+        rank: the number of axes of the logits, as far as it is known when a graph is compiled.
         is_onnx_export: whether the call is being compiled for an ONNX file.
     """
 
     device: str
     parallel_mode: str = 'stand_alone'
-    has_known_shapes: bool = True
     rank: int = 2
     is_onnx_export: bool = False
 
@@ -45,7 +43,6 @@ class Implementation:
         name: what the user calls it.
         loss: the function; it checks nothing, and gets the margin as a float or as a Tensor of shape ().
         devices: the device targets that it runs on.
-        takes_unknown_shapes: whether it takes shapes that are not known when the graph is compiled.
         can_be_sharded: whether MindSpore can split it over devices.
         can_become_onnx: whether ONNX has its operators.
         max_rank: the most axes that the logits may have.
@@ -55,7 +52,6 @@ class Implementation:
     name: str
     loss: Callable[..., Tensor]
     devices: tuple[str, ...]
-    takes_unknown_shapes: bool = True
     can_be_sharded: bool = True
     can_become_onnx: bool = True
     max_rank: float = math.inf
@@ -69,8 +65,6 @@ class Implementation:
             return f"it runs on {', '.join(self.devices)}, not on {conditions.device}"
         if not self.can_be_sharded and conditions.parallel_mode not in ('stand_alone', 'data_parallel'):
             return f"it cannot be sharded in parallel mode '{conditions.parallel_mode}'"
-        if not self.takes_unknown_shapes and not conditions.has_known_shapes:
-            return 'it needs shapes that are known when the graph is compiled'
         if not self.can_become_onnx and conditions.is_onnx_export:
             return "ONNX has no operator for it; export inside use_implementation('plain')"
         if conditions.rank > self.max_rank:

@@ -66,6 +66,7 @@ ON_KERNEL = [
     ['-k', 'not plain', 'tests/st/test_native.py', 'tests/st/test_accuracy.py', 'tests/ut/test_kernel.py'],
     ['-k', 'not plain', 'tests/st/test_value.py', 'tests/st/test_gradient.py', 'tests/st/test_hinge.py',
      'tests/st/test_second_order.py']]
+DYNAMIC = ['-k', 'not plain', 'tests/st/test_dynamic_native.py', 'tests/st/test_dynamic_shape.py']
 STAGES = {
     '_checks.py': [['tests/ut/test_checks.py'], ['tests/st/test_dynamic_shape.py', 'tests/st/test_wrong_inputs.py']],
     '_loss.py': [['tests/st/test_value.py::test_function_equals_cell', 'tests/st/test_value.py::test_defaults',
@@ -74,8 +75,10 @@ STAGES = {
     'native.py': [['-k', 'pynative and native', 'tests/st/test_value.py::test_reductions',
                     'tests/st/test_second_order.py::test_products'],
                    ['tests/ut/test_select.py', 'tests/ut/test_library.py', 'tests/st/test_native.py'],
-                   ['-k', 'not plain', 'tests/st/test_gradient.py', 'tests/st/test_second_order.py']],
+                   ['-k', 'not plain', 'tests/st/test_gradient.py', 'tests/st/test_second_order.py'], DYNAMIC],
     'plain.py': ARITHMETIC,
+    'infer.cc': [DYNAMIC],
+    'shapes.cc': [*ON_KERNEL[:1], DYNAMIC],
     '_rules.py': ARITHMETIC,
     '_sums.py': [['-k', 'pynative and plain', 'tests/st/test_accuracy.py'], *ARITHMETIC[1:]],
     '_select.py': [['tests/ut/test_select.py'], ['tests/st/test_native.py', 'tests/st/test_report.py']],
@@ -98,7 +101,7 @@ REPLAY, CORPUS = 'kernel/test/fuzz.cc', 'kernel/test/corpus'
 
 def stages_of(file):
     """The tests that watch a file of the checkout, in stages."""
-    return STAGES.get(pathlib.Path(file).name, ON_KERNEL if file.startswith('kernel/') else ARITHMETIC)
+    return STAGES.get(file.partition('/')[2], ON_KERNEL if file.startswith('kernel/') else ARITHMETIC)
 
 
 def _planted(folder, table):

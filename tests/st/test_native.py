@@ -217,11 +217,16 @@ def test_to_float():
 def test_any_number_of_threads_gives_the_same_bits():
     x1, x2 = (tensor(normal(seed, (700, 300), ms.float32), ms.float32) for seed in (12, 13))
     labels = tensor(signs(14, 700), ms.int32)
-    upstream = tensor(1.0, ms.float32)
+    forward = native._forward
+
+    def loss(first, second, margin, settings):
+        return forward(first, second, labels, settings, margin)
+
     results = []
     for threads in (1, 2):
-        inputs = x1, x2, labels, native._packed(1e-12, 'mean', 1, threads), tensor(0.1, ms.float64)
-        results.append([each.asnumpy() for each in (native._forward(*inputs), *native._backward(*inputs, upstream))])
+        value, found = ms.value_and_grad(loss, (0, 1, 2))(x1, x2, tensor(0.1, ms.float64),
+                                                          native._packed(1e-12, 'mean', 1, threads))
+        results.append([each.asnumpy() for each in (value, *found)])
     for one, two in zip(*results):
         np.testing.assert_array_equal(one, two)
 
@@ -250,25 +255,6 @@ def test_batches_of_many_sizes_one_after_the_other():
         expected = truth.pair_losses(x1, x2, labels).astype(np.float64)
         found = array(loss(tensor(x1, ms.float32), tensor(x2, ms.float32), tensor(labels, ms.int32)))
         assert_within(found, expected, tolerance(expected, ms.float32))
-
-
-def test_shapes_that_are_not_known_are_refused_by_name(mode):
-    if mode == ms.PYNATIVE_MODE:
-        # PyNative knows every shape.
-        assert ms_cosine_loss.get_implementation_status().selected == 'native'
-        return
-    loss = CosineEmbeddingLoss()
-    loss.set_inputs(Tensor(shape=[None, 4], dtype=ms.float32), Tensor(shape=[None, 4], dtype=ms.float32),
-                    Tensor(shape=[None], dtype=ms.int32))
-    inputs = tensor(normal(1, (3, 4), ms.float32), ms.float32), tensor(np.ones((3, 4)), ms.float32)
-    with pytest.raises(RuntimeError, match="'native' cannot run: it needs shapes that are known"):
-        loss(*inputs, tensor(np.ones(3), ms.int32))
-    with use_implementation('auto'):
-        again = CosineEmbeddingLoss()
-        again.set_inputs(Tensor(shape=[None, 4], dtype=ms.float32), Tensor(shape=[None, 4], dtype=ms.float32),
-                         Tensor(shape=[None], dtype=ms.int32))
-        assert np.isfinite(array(again(*inputs, tensor(np.ones(3), ms.int32))))
-        assert ms_cosine_loss.get_implementation_status().last == 'plain'
 
 
 @pytest.mark.usefixtures('mode')

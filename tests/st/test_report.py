@@ -20,6 +20,7 @@ import sys
 import mindspore
 import pytest
 
+import ms_cosine_loss
 from ms_cosine_loss import _report
 from ms_cosine_loss.__main__ import main
 
@@ -32,6 +33,7 @@ def test_json_of_a_new_process(tmp_path):
                           cwd=tmp_path, env=environment, check=True)
     report = json.loads(done.stdout)
     assert report['versions']['mindspore'] == mindspore.__version__
+    assert report['versions']['imported from'] == os.path.dirname(ms_cosine_loss.__file__)
     assert report['implementation']['runs'] == 'plain'
     assert report['implementation']['reason'] == "'native' cannot run: MS_COSINE_LOSS_PLAIN is set"
     assert report['implementation']['MS_COSINE_LOSS_PLAIN'] == '1'

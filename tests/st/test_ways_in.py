@@ -36,12 +36,8 @@ class Refusal:
         return self.mode in (None, mode) and self.implementation in (None, implementation)
 
 
-UNKNOWN_SHAPES = Refusal("'native' cannot run: it needs shapes that are known", ms.GRAPH_MODE, 'native')
-
 REFUSALS = {
     'jacfwd': Refusal('Type Join Failed'),
-    'a short last batch, dynamic shape, one compile': UNKNOWN_SHAPES,
-    'dynamic rank': UNKNOWN_SHAPES,
     # MindSpore hands the `bprop` of a Cell what vmap has made of its inputs, and in PyNative not even that.
     'grad of vmap': Refusal("'tuple' and 'int'|requires the forward inputs", implementation='plain'),
 }

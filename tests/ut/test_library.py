@@ -29,6 +29,20 @@ def test_without_a_library_that_loads(tmp_path, damage):
     assert run(_ANSWER, tmp_path, ahead=[tmp_path]).startswith(f'right, by plain, because {reason}')
 
 
+def test_a_source_folder_without_a_library_says_so(tmp_path):
+    package = copied_package(tmp_path)
+    (package / native.LIBRARY.name).unlink(missing_ok=True)
+    (tmp_path / 'setup.py').touch()
+    # The answer leaves out where the package's folder is.
+    assert run(_ANSWER, tmp_path, ahead=[tmp_path]) == (
+        'right, by plain, because the source folder ms_cosine_loss was imported, in which no kernel was built; run '
+        f"from another folder to import what is installed, or run 'pip install -e .' in {tmp_path}")
+    # What a build has left is the better reason.
+    (package / native.BUILD_FAILURE.name).write_text('no compiler', 'utf-8')
+    assert run(_ANSWER, tmp_path, ahead=[tmp_path]).endswith(
+        'because the kernel was not built when the package was installed (no compiler)')
+
+
 @pytest.mark.skipif(not native.LIBRARY.exists(), reason='the kernel was not built')
 def test_stays_while_its_threads_may_sleep_in_it(tmp_path):
     # MindSpore opens and closes the library of a graph that was loaded; without the package nobody else holds it.

@@ -78,8 +78,6 @@ def test_something_runs_on_every_device(device):
 
 
 @pytest.mark.parametrize(('limits', 'condition', 'reason'), [
-    ({'takes_unknown_shapes': False}, {'has_known_shapes': False},
-     'it needs shapes that are known when the graph is compiled'),
     ({'can_be_sharded': False}, {'parallel_mode': 'semi_auto_parallel'},
      "it cannot be sharded in parallel mode 'semi_auto_parallel'"),
     ({'can_be_sharded': False}, {'parallel_mode': 'auto_parallel'},
@@ -90,7 +88,7 @@ def test_something_runs_on_every_device(device):
 def test_each_limit_refuses_its_own_condition_and_no_other(limits, condition, reason):
     limited, under = _implementation('limited', 'CPU', **limits), CPU._replace(**condition)
     assert select('auto', under, (limited, GENERAL)) == (GENERAL, f"'limited' cannot run: {reason}")
-    others = {'takes_unknown_shapes': False, 'can_be_sharded': False, 'can_become_onnx': False, 'max_rank': 4}
+    others = {'can_be_sharded': False, 'can_become_onnx': False, 'max_rank': 4}
     for name in limits:
         del others[name]
     assert _implementation('otherwise limited', 'CPU', **others).refusal(under) == ''
