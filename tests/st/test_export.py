@@ -87,22 +87,22 @@ def test_onnx(mode, setting, reduction, export):
 
 
 @pytest.mark.parametrize('dtype', [ms.float16, ms.float64], ids=str)
-def test_onnx_in_other_dtypes(setting, dtype):
+def test_onnx_in_other_dtypes(dtype):
     _assert_onnx_is_right(*_inputs(), dtype)
 
 
 @pytest.mark.parametrize('labels_dtype', [ms.int64, ms.float32], ids=str)
-def test_onnx_with_labels_of_other_dtypes(setting, labels_dtype):
+def test_onnx_with_labels_of_other_dtypes(labels_dtype):
     _assert_onnx_is_right(*_inputs(), labels_dtype=labels_dtype)
 
 
 @pytest.mark.parametrize(('shape1', 'shape2', 'axis'), [
     ((5,), (5,), 1), ((2, 3, 5), (2, 3, 5), -1), ((2, 5, 3), (2, 5, 3), 1), ((1, 5), (6, 5), 1)], ids=repr)
-def test_onnx_in_other_layouts(setting, shape1, shape2, axis):
+def test_onnx_in_other_layouts(shape1, shape2, axis):
     _assert_onnx_is_right(*_inputs(shape1, shape2, axis), axis=axis)
 
 
-def test_onnx_with_nan_in_an_ignored_row(setting):
+def test_onnx_with_nan_in_an_ignored_row():
     x1, x2, labels = _inputs()
     x1[0] = np.nan
     inputs = _tensors((x1, x2, labels))

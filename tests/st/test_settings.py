@@ -25,7 +25,7 @@ from ms_cosine_loss import CosineEmbeddingLoss, cosine_embedding_loss
 from tests import truth
 from tests.st.evaluation import array, assert_within, normal, pair_losses, signs, tensor, tolerance
 
-pytestmark = pytest.mark.usefixtures('mode', 'implementation')
+pytestmark = pytest.mark.usefixtures('mode')
 
 CHANGES = {'margin': 0.5, 'reduction': 'none', 'axis': 0, 'eps': 1.0}
 SAYS = {'margin': " or pass the margin to 'cosine_embedding_loss' as a Tensor"}
