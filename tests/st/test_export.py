@@ -125,7 +125,7 @@ def test_native_by_name_is_refused_for_onnx(mode):
 
 
 @pytest.mark.on_cpu
-def test_a_graph_beside_the_export_keeps_the_kernel(mode):
+def test_a_graph_beside_the_export_stays_native(mode):
     loss, inputs = CosineEmbeddingLoss(MARGIN), _tensors(_inputs())
     _export(loss, inputs)
     loss(*inputs)

@@ -118,7 +118,7 @@ def test_around_margin_0(mode, implementation, dtype, layout):
 @pytest.mark.parametrize('layout', ['rows', 'columns', 'anchor'])
 @pytest.mark.parametrize('dtype', DTYPES, ids=str)
 @pytest.mark.parametrize('sign', [1, -1])
-def test_around_other_margins(dtype, layout, sign):
+def test_native_around_other_margins(dtype, layout, sign):
     # Plain decides these as its rounding has them.
     with use_implementation('native'):
         # An eps that two doubles do not see beside the squares takes the cosine off the margin too.
@@ -132,7 +132,7 @@ def test_around_other_margins(dtype, layout, sign):
 
 @pytest.mark.parametrize('layout', ['rows', 'columns', 'anchor'])
 @pytest.mark.parametrize('dtype', [ms.bfloat16, ms.float32, ms.float64], ids=str)
-def test_products_that_two_doubles_do_not_add_up(dtype, layout):
+def test_native_products_that_two_doubles_do_not_add_up(dtype, layout):
     # In one lane of any register the largest cancel, then those whose rounding took the least with it.
     anchor, batch = np.zeros(40), np.zeros((3, 40))
     anchor[:33:8] = 2.0 ** 63, 2.0 ** 20, 2.0 ** -20, 2.0 ** 63, 2.0 ** 20
@@ -188,7 +188,7 @@ def test_second_derivatives_around_margin_0(mode, implementation, dtype, layout)
 
 @pytest.mark.parametrize('layout', ['rows', 'anchor'])
 @pytest.mark.parametrize('dtype', WIDE, ids=str)
-def test_second_derivatives_around_a_half(dtype, layout):
+def test_native_second_derivatives_around_a_half(dtype, layout):
     with use_implementation('native'):
         for t, eps in ((0.0, 0.0), (0.0, 2.0 ** -110), (HAIR[dtype], 0.0)):
             _check_second_order(dtype, layout, *_around_a_half(t), 0.5, eps)
