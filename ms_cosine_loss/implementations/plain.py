@@ -11,154 +11,264 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The loss in MindSpore operators, for every device and both modes.
+"""The loss in MindSpore operators, for every device, both modes, known and unknown shapes.
 
-The cells carry a `bprop` of their own, linear in the gradient that comes in, so that differentiating it again is right
-too. With it the gradient of an ignored row is 0 whatever the row holds, and PyNative gets right second derivatives,
-which it does not get through its own reductions and reshapes. The cells live at module level because a graph cannot
-create them.
+Two cells with closed-form gradients: `_RowSums`, then `_Losses`. Autodiff would launch half as many operators again,
+some of them compiled at run time on Ascend (AddN, SqrtGrad), and would let NaN out of rows that are ignored. Each
+`bprop` is the true derivative of its cell, in differentiable operators, so that second derivatives are right too. The
+cells live at module level because a graph cannot create them.
 """
-from typing import Optional, Union
+import functools
+from typing import Any, Union
 
 import mindspore as ms
-from mindspore import Tensor, mint, nn, ops
+from mindspore import Tensor, context, mint, nn, ops
+from mindspore.ops import constexpr
 
-from ms_cosine_loss._rules import SIMILAR, constant, is_compiling, is_known, is_normal, wide
-from ms_cosine_loss.implementations._losses import reduced_losses
-from ms_cosine_loss.implementations._sums import sum_along, sum_along_unknown
+from ms_cosine_loss._shapes import is_known
 
 # One instance each, because second derivatives in graph mode cannot pass the cache of the functional forms.
 _zeros = ops.Zeros()
-_ones = ops.Ones()
 _tile = ops.Tile()
 _mul_no_nan = ops.MulNoNan()
 
-_FEW_ELEMENTS = 2 ** 18
+# The most axes that Tile, BroadcastTo and Maximum take on CPU.
+_MAX_RANK = 8
 
 
-class _RowProducts(nn.Cell):
-    """The three sums over `axis`: x1·x2, x1·x1 and x2·x2, in at least float32; no gradient into ignored rows."""
-
-    def construct(self, x1: Tensor, x2: Tensor, labels: Tensor, axis: int) -> tuple[Tensor, Tensor, Tensor]:
-        # Widened in here, not by the caller: mixed precision may narrow whatever enters a cell.
-        x1 = ops.cast(x1, wide(x1.dtype))
-        x2 = ops.cast(x2, wide(x2.dtype))
-        # In PyNative every use of a reshaped tensor is a copy and some milliseconds of delay, which only a large tensor
-        # is worth; a stack of one is neither, and of rank 3, whose sums are exact.
-        is_worth_runs = axis == 1 and (is_compiling() or x1.size > _FEW_ELEMENTS)
-        if x1.dtype == ms.float32 and x1.ndim == 2 and not is_worth_runs:
-            x1, x2 = ops.stack((x1,), 2 * axis), ops.stack((x2,), 2 * axis)
-            return mint.sum(x1 * x2, 1), mint.sum(x1 * x1, 1), mint.sum(x2 * x2, 1)
-        return sum_along(x1 * x2, axis), sum_along(x1 * x1, axis), sum_along(x2 * x2, axis)
-
-    def bprop(self, x1: Tensor, x2: Tensor, labels: Tensor, axis: int, out: tuple[Tensor, Tensor, Tensor],
-              dout: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor, int]:
-        wide1 = ops.cast(x1, wide(x1.dtype))
-        wide2 = ops.cast(x2, wide(x2.dtype))
-        dproduct, dsquare1, dsquare2 = dout
-        # Tiled by hand: an operator that broadcasts (N, 1) against (N, D) is several times slower on CPU.
-        multiples = (1,) * axis + (x1.shape[axis],) + (1,) * (x1.ndim - axis - 1)
-        keep = ops.equal(ops.abs(labels), SIMILAR)
-        zeros = _zeros(labels.shape, wide1.dtype)
-        dproduct = _tile(ops.select(keep, dproduct, zeros), multiples)
-        dsquare1 = _tile(ops.select(keep, 2 * dsquare1, zeros), multiples)
-        dsquare2 = _tile(ops.select(keep, 2 * dsquare2, zeros), multiples)
-        # Unlike Mul, a second factor of 0 gives 0 even beside NaN.
-        dx1 = _mul_no_nan(wide2, dproduct) + _mul_no_nan(wide1, dsquare1)
-        dx2 = _mul_no_nan(wide1, dproduct) + _mul_no_nan(wide2, dsquare2)
-        return ops.cast(dx1, x1.dtype), ops.cast(dx2, x2.dtype), _zeros(labels.shape, labels.dtype), 0
+@constexpr
+def _wide(dtype: Any) -> Any:
+    """The dtype of the arithmetic: the square of the largest float16 needs float32."""
+    return ms.float64 if dtype == ms.float64 else ms.float32
 
 
-class _Expand(nn.Cell):
-    """Repeats the axes of length 1 so that x has the given shape."""
-
-    def construct(self, x: Tensor, shape: tuple[int, ...]) -> Tensor:
-        # Widened first, because there is no bfloat16 kernel for this in a graph on CPU.
-        return ops.broadcast_to(ops.cast(x, wide(x.dtype)), shape)
-
-    def bprop(self, x: Tensor, shape: tuple[int, ...], out: Tensor, dout: Tensor) -> tuple[Tensor, tuple[()]]:
-        repeated: tuple[int, ...] = ()
-        for axis in range(x.ndim):
-            if x.shape[axis] != shape[axis]:
-                repeated = repeated + (axis + 1,)
-        # Between two axes more, because only sums of rank 3 that leave the last axis alone do not lose digits on CPU.
-        dout = mint.sum(ops.reshape(dout, (1, *shape, 1)), repeated)
-        return ops.cast(ops.reshape(dout, x.shape), x.dtype), ()
+@functools.lru_cache(maxsize=1024)
+def _tensor(value: float, dtype: Any) -> Tensor:
+    return Tensor(value, dtype)
 
 
-_row_products = _RowProducts()
-_expand = _Expand()
-
-
-def _broadcast(x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
-    """Both logits in their common shape."""
-    if x1.shape == x2.shape:
-        return x1, x2
-    shape: tuple[int, ...] = ()
-    for length1, length2 in zip(x1.shape, x2.shape):
-        shape = shape + (length1 if length2 == 1 else length2,)
-    if x1.shape != shape:
-        x1 = _expand(x1, shape)
-    if x2.shape != shape:
-        x2 = _expand(x2, shape)
-    return x1, x2
-
-
-def _row_products_of_unknown_shape(x1: Tensor, x2: Tensor, labels: Tensor, axis: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The same three sums where tiling cannot be planned: ignored rows are cleared on the way in."""
-    keep = ops.equal(ops.abs(labels), SIMILAR)
-    x1 = ops.cast(x1, wide(x1.dtype))
-    x2 = ops.cast(x2, wide(x2.dtype))
-    zero = ops.cast(0, x1.dtype)
-    x1 = ops.select(keep, x1, zero)
-    x2 = ops.select(keep, x2, zero)
-    return sum_along_unknown(x1 * x2, axis), sum_along_unknown(x1 * x1, axis), sum_along_unknown(x2 * x2, axis)
-
-
-def _divisors(square1: Tensor, square2: Tensor, eps: float) -> tuple[Tensor, Tensor, Optional[Tensor]]:
-    """Both squared norms with `eps` added, and where a row has no direction (None if `eps` settles that)."""
-    if is_normal(eps, square1.dtype):
-        eps = constant(eps, square1.dtype)
-        return square1 + eps, square2 + eps, None
-    directionless = ops.logical_or(square1 == 0, square2 == 0)
-    ones = _ones(square1.shape, square1.dtype)
-    return ops.select(directionless, ones, square1), ops.select(directionless, ones, square2), directionless
-
-
-def cosines(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, axis: int, eps: float) -> Tensor:
-    """The cosine of each pair, in the arithmetic's dtype; nothing is checked here.
-
-    `labels` and the result have the common shape of the logits, with length 1 along `axis`. No gradient goes into a row
-    whose label ignores it.
+@constexpr
+def _constant(value: float, dtype: Any) -> Tensor:
+    """A tensor, because beside float64 MindSpore rounds a Python number to float32, and a comparison with one does not
+    fuse on Ascend. Kept, so that PyNative copies it to the device once.
     """
-    if is_known(logits_x1.shape, logits_x2.shape, labels.shape):
-        # The sum of no elements would be read from stale memory.
-        if logits_x1.shape[axis] == 0:
-            return _zeros(labels.shape, wide(logits_x1.dtype))
-        logits_x1, logits_x2 = _broadcast(logits_x1, logits_x2)
-        product, square1, square2 = _row_products(logits_x1, logits_x2, labels, axis)
-    else:
-        product, square1, square2 = _row_products_of_unknown_shape(logits_x1, logits_x2, labels, axis)
-    square1, square2, directionless = _divisors(square1, square2, eps)
-    # The quotient of the roots makes the norm of two equal vectors exact, and no product of squares can overflow.
-    cosine = product / (square2 * (ops.sqrt(square1) / ops.sqrt(square2)))
-    if directionless is not None:
-        # 0 without a gradient, but NaN where the other row holds NaN or infinity.
-        cosine = ops.select(directionless, product * 0, cosine)
-    return cosine
+    return _tensor(value, dtype)
+
+
+@constexpr
+def _is_zero(eps: float, dtype: Any) -> bool:
+    """Whether `eps` is no normal number of `dtype`; threads that flush such numbers take them for 0."""
+    return eps < (2.0 ** -1022 if dtype == ms.float64 else 2.0 ** -126)
+
+
+@constexpr(reuse_result=False)
+def _is_on(device: str) -> bool:
+    return context.get_context('device_target') == device
+
+
+@constexpr(reuse_result=False)
+def _check_dtype(dtype: Any) -> None:
+    # A graph casts there; a call by itself would end in MindSpore's own words, after it had returned.
+    if (dtype == ms.bfloat16 and context.get_context('device_target') == 'GPU'
+            and context.get_context('mode') == ms.PYNATIVE_MODE):
+        raise TypeError("For 'CosineEmbeddingLoss', bfloat16 needs graph mode on GPU, because MindSpore has no Cast of "
+                        'bfloat16 in PyNative mode there.')
+
+
+@constexpr(check=False)
+def _repeated_axes(shape: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes along which `shape` is repeated to reach `other`; none where they are not known yet, and so equal."""
+    return tuple(axis for axis, length in enumerate(shape) if length < other[axis]) if is_known(shape, other) else ()
+
+
+@constexpr
+def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    """`shape` without one of its axes."""
+    return shape[:axis] + shape[axis + 1:]
+
+
+class _RowSums(nn.Cell):
+    """For each pair, over `axis`: the sum of x1·x2, and those of x1² and x2² plus `eps`."""
+
+    def construct(self, x1: Tensor, x2: Tensor, labels: Tensor, axis: int, eps: float
+                  ) -> tuple[Tensor, Tensor, Tensor]:
+        # Widened in here too, because mixed precision may narrow whatever enters a cell.
+        if x1.dtype != _wide(x1.dtype):
+            x1, x2 = x1.astype(_wide(x1.dtype)), x2.astype(_wide(x2.dtype))
+        product = mint.sum(x1 * x2, axis, True)
+        square1, square2 = mint.sum(x1 * x1, axis, True), mint.sum(x2 * x2, axis, True)
+        if not _is_zero(eps, x1.dtype):
+            square1 = square1 + _constant(eps, x1.dtype)
+            square2 = square2 + _constant(eps, x1.dtype)
+        # One for each pair, by a sum with zeros, because BroadcastTo ends at rank 8 on CPU.
+        if _repeated_axes(x1.shape, x2.shape):
+            square1 = square1 + _zeros(product.shape, product.dtype)
+        if _repeated_axes(x2.shape, x1.shape):
+            square2 = square2 + _zeros(product.shape, product.dtype)
+        return product, square1, square2
+
+    def bprop(self, x1: Tensor, x2: Tensor, labels: Tensor, axis: int, eps: float,
+              out: tuple[Tensor, Tensor, Tensor], dout: tuple[Tensor, Tensor, Tensor]
+              ) -> tuple[Tensor, Tensor, Tensor, int, float]:
+        wide1, wide2 = x1.astype(_wide(x1.dtype)), x2.astype(_wide(x2.dtype))
+        counts = ops.equal(ops.abs(labels), _constant(1, labels.dtype))
+        zero = _constant(0, wide1.dtype)
+        if _is_on('CPU'):
+            # Before 2.8 Select is wrong under vmap where an operand has no axes.
+            zero = ops.cast(ops.logical_and(counts, ops.logical_not(counts)), wide1.dtype)
+        dproduct, dsquare1, dsquare2 = dout
+        dsquare1, dsquare2 = 2 * dsquare1, 2 * dsquare2
+        if _is_on('CPU'):
+            # There an operator that broadcasts rows takes five times as long, and so does Select: 0 times NaN is 0 too.
+            dproduct = ops.select(counts, dproduct, zero)
+            dsquare1, dsquare2 = ops.select(counts, dsquare1, zero), ops.select(counts, dsquare2, zero)
+            if is_known(x1.shape, x2.shape) and x1.ndim <= _MAX_RANK:
+                repeats = (1,) * axis + (x1.shape[axis],) + (1,) * (x1.ndim - axis - 1)
+                dproduct = _tile(dproduct, repeats)
+                dsquare1, dsquare2 = _tile(dsquare1, repeats), _tile(dsquare2, repeats)
+            elif not is_known(x1.shape, x2.shape):
+                shape = wide1.shape
+                dproduct = ops.broadcast_to(dproduct, shape)
+                dsquare1, dsquare2 = ops.broadcast_to(dsquare1, shape), ops.broadcast_to(dsquare2, shape)
+            dx1 = _mul_no_nan(wide2, dproduct) + _mul_no_nan(wide1, dsquare1)
+            dx2 = _mul_no_nan(wide1, dproduct) + _mul_no_nan(wide2, dsquare2)
+        else:
+            dx1 = ops.select(counts, wide2 * dproduct + wide1 * dsquare1, zero)
+            dx2 = ops.select(counts, wide1 * dproduct + wide2 * dsquare2, zero)
+        # With the axes kept, without which PyNative gets second derivatives wrong.
+        if _repeated_axes(x1.shape, x2.shape):
+            dx1 = mint.sum(dx1, _repeated_axes(x1.shape, x2.shape), True)
+        if _repeated_axes(x2.shape, x1.shape):
+            dx2 = mint.sum(dx2, _repeated_axes(x2.shape, x1.shape), True)
+        return ops.cast(dx1, x1.dtype), ops.cast(dx2, x2.dtype), labels, 0, 0.0
+
+
+# Without a branch, because second derivatives in graph mode cannot pass one in a function that a `bprop` calls.
+def _cosine(product: Tensor, square1: Tensor, square2: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The cosine; the product of the norms and the squared norms by which derivatives divide."""
+    # The quotient of the roots is exact for equal norms, and no product of squares can overflow.
+    norm = square2 * (ops.sqrt(square1) / ops.sqrt(square2))
+    return product / norm, norm, square1, square2
+
+
+def _cosine_without_eps(product: Tensor, square1: Tensor, square2: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The same where a row of zeros has nothing in its norm: 0 and no gradient, but NaN beside a row that holds NaN."""
+    infinity = _constant(float('inf'), product.dtype)
+    is_zero = ops.equal(ops.minimum(square1, square2), _constant(0, product.dtype))
+    norm = ops.select(is_zero, infinity, square2 * (ops.sqrt(square1) / ops.sqrt(square2)))
+    return (product / norm, norm, ops.select(is_zero, infinity, square1), ops.select(is_zero, infinity, square2))
+
+
+class _Losses(nn.Cell):
+    """The losses of the pairs under `reduction`; 'kept' keeps the axis of the vectors. NaN stays NaN.
+
+    Where rounding puts a cosine above 1 the loss is 0, and its derivatives are those of the cosine.
+    """
+
+    def construct(self, product: Tensor, square1: Tensor, square2: Tensor, labels: Tensor,
+                  margin: Union[float, Tensor], reduction: str, axis: int, eps: float) -> Tensor:
+        dtype = product.dtype
+        if _is_zero(eps, dtype):
+            cosine, _, _, _ = _cosine_without_eps(product, square1, square2)
+        else:
+            cosine, _, _, _ = _cosine(product, square1, square2)
+        threshold = ops.cast(margin, dtype) if isinstance(margin, Tensor) else _constant(margin, dtype)
+        is_similar = ops.equal(labels, _constant(1, labels.dtype))
+        is_dissimilar = ops.equal(labels, _constant(-1, labels.dtype))
+        zero = _constant(0, dtype)
+        if _is_on('CPU'):
+            # As in `_RowSums`.
+            zero = ops.cast(ops.logical_and(is_similar, is_dissimilar), dtype)
+        hinge = ops.select(is_dissimilar, cosine - threshold, zero)
+        # Zero first: CPU and GPU return the second where they cannot compare, which is where it is NaN.
+        losses = ops.select(is_similar, _constant(1, dtype) - cosine, hinge)
+        if _is_on('CPU') and is_known(labels.shape) and labels.ndim > _MAX_RANK:
+            losses = ops.select(ops.less(losses, zero), zero, losses)
+        else:
+            losses = ops.maximum(zero, losses)
+        if reduction == 'none':
+            # Squeeze ends at 32 axes.
+            return ops.reshape(losses, _without(labels.shape, axis)) if is_known(labels.shape) else ops.squeeze(
+                losses, axis)
+        if _is_on('CPU'):
+            # By its shape the sum becomes exact. A reshape would crash a step that `jit` compiles from bytecode.
+            losses = ops.expand_dims(ops.expand_dims(losses, 0), -1)
+        if reduction == 'sum':
+            return mint.sum(losses)
+        if not _is_on('CPU'):
+            return mint.mean(losses)
+        # A graph takes a Python number above 65504 for float64.
+        return mint.sum(losses) / (_constant(labels.size, dtype) if is_known(labels.shape) else labels.size)
+
+    def bprop(self, product: Tensor, square1: Tensor, square2: Tensor, labels: Tensor,
+              margin: Union[float, Tensor], reduction: str, axis: int, eps: float, out: Tensor, dout: Tensor
+              ) -> tuple[Tensor, Tensor, Tensor, Tensor, Union[float, Tensor], int, int, float]:
+        dtype = product.dtype
+        if _is_zero(eps, dtype):
+            cosine, norm, square1, square2 = _cosine_without_eps(product, square1, square2)
+        else:
+            cosine, norm, square1, square2 = _cosine(product, square1, square2)
+        if reduction == 'none':
+            dout = ops.expand_dims(dout, axis)
+        if reduction == 'mean':
+            dout = dout / (_constant(labels.size, dtype) if is_known(labels.shape) else labels.size)
+        if isinstance(margin, Tensor):
+            threshold = ops.cast(margin, dtype)
+        else:
+            # At -1 the hinge is never closed, though rounding may put a cosine below.
+            threshold = _constant(margin if margin > -1 else -2, dtype)
+        is_similar = ops.equal(labels, _constant(1, labels.dtype))
+        is_dissimilar = ops.equal(labels, _constant(-1, labels.dtype))
+        zero = _constant(0, dtype)
+        if _is_on('CPU'):
+            # As in `_RowSums`.
+            zero = ops.cast(ops.logical_and(is_similar, is_dissimilar), dtype)
+            dout = dout + zero
+        is_open = ops.greater_equal(cosine, threshold)
+        dhinge = ops.select(is_dissimilar, ops.select(is_open, dout, zero), zero)
+        # What a row that counts for nothing holds may be NaN from here on; `_RowSums` ends it.
+        dproduct = ops.select(is_similar, -dout, dhinge) / norm
+        common = dproduct * product * _constant(-0.5, dtype)
+        dmargin = 0.0
+        if isinstance(margin, Tensor):
+            dmargin = ops.cast(-mint.sum(dhinge), margin.dtype)
+        return dproduct, common / square1, common / square2, labels, dmargin, 0, 0, 0.0
+
+
+_row_sums = _RowSums()
+_losses = _Losses()
+
+
+def _empty(shape: tuple[int, ...], reduction: str, dtype: Any) -> Tensor:
+    """The result of an empty batch, which on CPU MindSpore's own sums would read from stale memory."""
+    if reduction == 'none':
+        # Cast, because before 2.8 there are no zeros of bfloat16 in PyNative on CPU.
+        return ops.cast(_zeros(shape, _wide(dtype)), dtype)
+    return Tensor(0.0 if reduction == 'sum' else float('nan'), dtype)
 
 
 def loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: Union[float, Tensor], reduction: str, axis: int,
          eps: float) -> Tensor:
-    """The loss; nothing is checked here."""
-    shape = labels.shape
-    if isinstance(margin, Tensor):
-        # Widened out here, because before the gradient is rounded to the margin's dtype it is summed.
-        margin = ops.cast(margin, wide(logits_x1.dtype))
-    # The comparison with a label has no bfloat16 kernel on CPU.
+    """The loss; nothing is checked here. `margin` may be a 0-d tensor, and then has a gradient."""
+    dtype = logits_x1.dtype
+    _check_dtype(dtype)
+    if is_known(labels.shape) and labels.size == 0:
+        return _empty(labels.shape, reduction, dtype)
+    # CPU and GPU do not compare bfloat16.
     if labels.dtype == ms.bfloat16:
         labels = ops.cast(labels, ms.float32)
-    # A real copy in the shape of the cosines: in PyNative every use of a view would copy it again.
-    labels = ops.expand_dims(labels, axis) * 1
-    cosine = cosines(logits_x1, logits_x2, labels, axis, eps)
-    return reduced_losses(cosine, labels, margin, reduction, shape, logits_x1.dtype)
+    # Stopped last: otherwise vmap of vmap fails.
+    labels = ops.stop_gradient(ops.expand_dims(labels, axis))
+    if is_known(logits_x1.shape, logits_x2.shape) and logits_x1.shape[axis] == 0:
+        # On CPU the sum of no elements would be read from stale memory.
+        logits_x1, logits_x2 = _zeros(labels.shape, dtype), _zeros(labels.shape, dtype)
+    if dtype != _wide(dtype):
+        logits_x1, logits_x2 = logits_x1.astype(_wide(dtype)), logits_x2.astype(_wide(dtype))
+    if not is_known(logits_x1.shape, logits_x2.shape):
+        # MindSpore then knows how to sum the gradients; from shapes that are not known nobody else can tell.
+        shape = (ops.stop_gradient(logits_x1) * ops.stop_gradient(logits_x2)).shape
+        logits_x1, logits_x2 = ops.broadcast_to(logits_x1, shape), ops.broadcast_to(logits_x2, shape)
+    if isinstance(margin, Tensor):
+        margin = ops.cast(margin, _wide(dtype))
+    product, square1, square2 = _row_sums(logits_x1, logits_x2, labels, axis, eps)
+    return ops.cast(_losses(product, square1, square2, labels, margin, reduction, axis, eps), dtype)

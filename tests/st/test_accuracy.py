@@ -22,6 +22,7 @@ from mindspore import Tensor, nn
 
 from ms_cosine_loss import CosineEmbeddingLoss
 from tests import truth
+from tests.st.evaluation import ByHand, granted_beside, rival
 
 LENGTHS = (1, 2, 5, 16, 31, 33, 100, 127, 333, 768, 1009)
 
@@ -33,51 +34,75 @@ def _constant_rows(rng, rows, length, dtype):
     return (rng.uniform(0.1, 1, (2, rows, 1)) * np.ones((1, length))).astype(dtype)
 
 
+def _random_rows(rng, rows, length, dtype):
+    return np.abs(rng.standard_normal((2, rows, length))).astype(dtype)
+
+
 @functools.cache
 def _pairs(length, dtype):
     """Pairs of rows with label 1, and their losses: worth keeping for the other mode."""
     rng = np.random.default_rng(length)
     constant1, constant2 = _constant_rows(rng, 30, length, dtype)
-    random1, random2 = np.abs(rng.standard_normal((2, 30, length))).astype(dtype)
+    random1, random2 = _random_rows(rng, 30, length, dtype)
     x1, x2 = np.concatenate([constant1, random1, random1]), np.concatenate([constant2, random2, 3 * random1])
     return x1, x2, truth.pair_losses(x1, x2, np.ones(len(x1))).astype(np.float64)
 
 
+def _dtype(array):
+    return getattr(ms, str(array.dtype))
+
+
+def _assert_losses(x1, x2, labels, expected, axis=1):
+    """That no loss is further from `expected` than the contract grants."""
+    inputs = Tensor(x1), Tensor(x2), Tensor(labels, ms.int32)
+    losses = CosineEmbeddingLoss(reduction='none', axis=axis)(*inputs).asnumpy()
+    theirs = rival(_dtype(x1), 'none', axis)(*inputs).asnumpy()
+    assert np.abs(losses - expected).max() <= granted_beside(theirs, expected, _dtype(x1))
+
+
 @pytest.mark.parametrize('dtype', [np.float32, np.float64])
 @pytest.mark.parametrize('length', LENGTHS)
-def test_error_within_4_ulp_at_every_length(length, dtype):
+def test_error_at_every_length(length, dtype):
     x1, x2, expected = _pairs(length, dtype)
-    labels = Tensor(np.ones(len(x1)), ms.int32)
-    losses = CosineEmbeddingLoss(reduction='none')(Tensor(x1), Tensor(x2), labels).asnumpy()
-    error = np.abs(losses - expected)
-    # The contract's bound: 4 units in the last place of 1.
-    assert error.max() <= 4 * np.finfo(dtype).eps
+    _assert_losses(x1, x2, np.ones(len(x1)), expected)
 
 
 @pytest.mark.parametrize(('shape', 'axis'), [((333, 40), 0), ((40, 333, 2), 1), ((2, 40, 333), -1)])
 @pytest.mark.parametrize('dtype', [np.float32, np.float64])
-def test_error_within_4_ulp_along_every_axis(shape, axis, dtype):
+def test_error_along_every_axis(shape, axis, dtype):
     rng = np.random.default_rng(0)
     ones = np.ones(shape)
     x1, x2 = (rng.uniform(0.1, 1, [1 if i == axis % len(shape) else n for i, n in enumerate(shape)]) * ones
               for _ in range(2))
     x1, x2 = x1.astype(dtype), x2.astype(dtype)
     labels = np.ones(np.delete(shape, axis), np.int32)
-    losses = CosineEmbeddingLoss(reduction='none', axis=axis)(Tensor(x1), Tensor(x2), Tensor(labels)).asnumpy()
-    error = np.abs(losses - truth.pair_losses(x1, x2, labels, axis=axis).astype(np.float64))
-    assert error.max() <= 4 * np.finfo(dtype).eps
+    _assert_losses(x1, x2, labels, truth.pair_losses(x1, x2, labels, axis=axis).astype(np.float64), axis)
 
 
-@pytest.mark.on_cpu
-def test_long_rows():
-    x1, x2 = _constant_rows(np.random.default_rng(1), 4, 100_000, np.float32)
-    labels = Tensor(np.ones(4), ms.int32)
-    # Two constant rows are parallel, so the loss is 0 up to the bound of the contract.
-    theirs = nn.CosineEmbeddingLoss(reduction='none')(Tensor(x1), Tensor(x2), labels).asnumpy()
-    assert np.abs(theirs).max() > 1e-5
+@pytest.mark.parametrize('length', [1000, 10_000, 100_000])
+@pytest.mark.parametrize('trailing', [(2, 2), (2, 1, 2)], ids=str)
+def test_long_vectors_along_axis_0(trailing, length):
+    rng = np.random.default_rng(length)
+    x1, x2 = (rows.reshape(length, *trailing) for rows in _random_rows(rng, length, 4, np.float32))
+    labels = np.where(np.arange(4) % 2, -1, 1).reshape(trailing).astype(np.int32)
+    _assert_losses(x1, x2, labels, truth.pair_losses(x1, x2, labels, axis=0).astype(np.float64), 0)
 
-    ours = CosineEmbeddingLoss(reduction='none')(Tensor(x1), Tensor(x2), labels).asnumpy()
-    assert np.abs(ours).max() <= 4 * np.finfo(np.float32).eps
+    inputs = Tensor(x1), Tensor(x2), Tensor(labels)
+    dot, square1, square2 = (np.sum(a.astype(np.longdouble) * b, 0) for a, b in ((x1, x2), (x1, x1), (x2, x2)))
+    # The closed form in extended precision; differences of 50 digits would take an hour at this length.
+    expected = (x2 - dot / square1 * x1) / np.sqrt(square1 * square2) * -labels
+    ours, theirs = (np.linalg.norm(ms.grad(loss, 0)(*inputs).asnumpy() - expected, axis=0)
+                    for loss in (CosineEmbeddingLoss(reduction='sum', axis=0), ByHand('sum', 0)))
+    size = np.linalg.norm(expected, axis=0).max()
+    # The contract's bound, or 4 units beside what the same by hand loses.
+    assert ours.max() <= max(1e-6 * size, theirs.max() + 4 * np.finfo(np.float32).eps * size)
+
+
+# Constant rows, parallel; and what is nearer to training.
+@pytest.mark.parametrize('make', [_constant_rows, _random_rows])
+def test_long_rows(make):
+    x1, x2 = make(np.random.default_rng(1), 4, 100_000, np.float32)
+    _assert_losses(x1, x2, np.ones(4), truth.pair_losses(x1, x2, np.ones(4)).astype(np.float64))
 
 
 # A power of two, whose mean adds no rounding; and one that leaves a rest in every run.
@@ -85,16 +110,18 @@ def test_long_rows():
 @pytest.mark.parametrize('dtype', [np.float32, np.float64])
 def test_large_batches(rows, dtype):
     # Equal losses of 1 - 720/1681, whose partial sums are rounded to one side.
-    x1, x2 = (Tensor(np.tile(np.array(row, dtype), (rows, 1))) for row in ([9, 40], [40, 9]))
-    labels = Tensor(np.ones(rows), ms.int32)
+    inputs = [Tensor(np.tile(np.array(row, dtype), (rows, 1))) for row in ([9, 40], [40, 9])]
+    inputs.append(Tensor(np.ones(rows), ms.int32))
     exact = float(1 - Fraction(720, 1681))
-    # As for a loss by itself: a mean may not add to the error of what it is the mean of.
-    assert abs(CosineEmbeddingLoss()(x1, x2, labels).asnumpy() - exact) <= 4 * np.finfo(dtype).eps
-    assert abs(CosineEmbeddingLoss(reduction='sum')(x1, x2, labels).asnumpy() / rows - exact) <= 4 * np.finfo(dtype).eps
+    # As for a loss by itself, and beside a rival that adds up as many.
+    for reduction, count in (('mean', 1), ('sum', rows)):
+        losses = CosineEmbeddingLoss(reduction=reduction), rival(inputs[0].dtype, reduction)
+        found, theirs = (loss(*inputs).asnumpy() / count for loss in losses)
+        assert abs(found - exact) <= granted_beside(theirs, exact, inputs[0].dtype)
 
 
-@pytest.mark.parametrize(('shapes', 'axis'), [(((1, 3), (99_999, 3)), 1), (((3, 1), (3, 99_999)), 0),
-                                              (((1, 3, 1), (317, 3, 315)), 1)])
+@pytest.mark.parametrize(('shapes', 'axis'), [(((1, 3), (99_999, 3)), 1), (((1, 3), (16_384, 3)), 1),
+                                              (((3, 1), (3, 99_999)), 0), (((1, 3, 1), (317, 3, 315)), 1)])
 def test_the_gradient_of_an_anchor_of_a_large_batch(shapes, axis):
     rng = np.random.default_rng(3)
     anchor, row = np.abs(rng.standard_normal((2, 3))).astype(np.float32)
@@ -102,12 +129,33 @@ def test_the_gradient_of_an_anchor_of_a_large_batch(shapes, axis):
     expected, _ = truth.gradients(anchor[None], row[None], [1])
     along = [1] * len(shapes[0])
     along[axis] = 3
-    x1 = Tensor(anchor.reshape(along))
-    x2 = Tensor(np.broadcast_to(row.reshape(along), shapes[1]).copy())
-    labels = Tensor(np.ones(np.delete(shapes[1], axis), np.int32))
-    gradient = ms.grad(CosineEmbeddingLoss(axis=axis), 0)(x1, x2, labels).asnumpy()
-    # The contract's bound for plain, which is the wider one.
-    assert np.linalg.norm(gradient.ravel() - expected[0]) <= 1e-6 * np.linalg.norm(expected)
+    inputs = [Tensor(anchor.reshape(along)), Tensor(np.broadcast_to(row.reshape(along), shapes[1]).copy()),
+              Tensor(np.ones(np.delete(shapes[1], axis), np.int32))]
+    ours, theirs = (np.linalg.norm(ms.grad(loss, 0)(*inputs).asnumpy().ravel() - expected[0])
+                    for loss in (CosineEmbeddingLoss(axis=axis), ByHand(axis=axis)))
+    # The contract's bound for plain, which is the wider one, or 4 units beside what the same by hand loses.
+    size = np.linalg.norm(expected)
+    assert ours <= max(1e-6 * size, theirs + 4 * np.finfo(np.float32).eps * size)
+
+
+@pytest.mark.parametrize('rank', [9, 12])
+def test_more_than_8_axes(rank):
+    # MindSpore's Tile takes 8.
+    rng = np.random.default_rng(rank)
+    for shape1 in ((2,) * (rank - 1) + (3,), (1,) + (2,) * (rank - 2) + (3,)):
+        x1, x2 = rng.standard_normal(shape1), rng.standard_normal((2,) * (rank - 1) + (3,))
+        labels = np.where(rng.random((2,) * (rank - 1)) < 0.5, -1, 1).astype(np.int32)
+        inputs = Tensor(x1), Tensor(x2), Tensor(labels)
+        losses = CosineEmbeddingLoss(-1.0, 'none', axis=-1)(*inputs).asnumpy()
+        full = np.broadcast_to(x1, x2.shape)
+        expected = truth.pair_losses(full, x2, labels, -1.0, axis=-1).astype(np.float64)
+        assert np.abs(losses - expected).max() <= 4 * np.finfo(np.float64).eps
+        found = ms.grad(CosineEmbeddingLoss(-1.0, 'sum', axis=-1), (0, 1))(*inputs)
+        dx1, dx2 = truth.gradients(full, x2, labels, margin=-1.0, axis=-1)
+        for each, truly in zip(found, (dx1 if shape1 == x2.shape else dx1.sum(0, keepdims=True), dx2)):
+            assert each.shape == truly.shape
+            # The contract's, for gradients of about 1.
+            assert np.abs(each.asnumpy() - truly).max() <= 1e-14 * max(1, np.abs(truly).max())
 
 
 @pytest.mark.on_cpu

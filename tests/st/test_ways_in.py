@@ -39,12 +39,16 @@ class Refusal:
 REFUSALS = {
     'jacfwd': Refusal('Type Join Failed'),
     # MindSpore hands the `bprop` of a Cell what vmap has made of its inputs, and in PyNative not even that.
-    'grad of vmap': Refusal("'tuple' and 'int'|requires the forward inputs", implementation='plain'),
+    'grad of vmap': Refusal("'Tuple' object has no attribute|requires the forward inputs", implementation='plain'),
 }
 if ms.get_context('device_target') == 'CPU':
     REFUSALS['DynamicLossScaleManager'] = Refusal('are supported on device `CPU`')
     # MindSpore has no kernel on CPU that looks for overflows.
     REFUSALS['TrainOneStepWithLossScaleCell'] = Refusal('unsupported data type|Kernel select failed')
+if ms.get_context('device_target') == 'Ascend':
+    # MindSpore does not compile a graph that looks for overflows and goes on by what it finds.
+    for way in ('DynamicLossScaleManager', 'TrainOneStepWithLossScaleCell'):
+        REFUSALS[way] = Refusal('contains ConditionSwitch', ms.GRAPH_MODE)
 RELEASE = tuple(int(part) for part in ms.__version__.split('.')[:3])
 if sys.version_info >= (3, 12):
     REFUSALS['jit of a whole step, bytecode'] = Refusal('does not support Python 3.12')

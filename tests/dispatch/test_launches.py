@@ -1,0 +1,165 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What a call of plain launches, beside MindSpore's own losses."""
+import csv
+import dataclasses
+import importlib.metadata
+import pathlib
+from typing import Optional
+
+import pytest
+
+from tests.dispatch.build import DEVICES
+from tests.dispatch.judge import REFUSALS
+from tests.dispatch.launches import CASE, FIELDS, PAIRS, PLAIN, cases, count_all
+from tests.processes import ROOT
+
+DATA = pathlib.Path(ROOT) / 'docs/data/launches.csv'
+DATA_VERSION = '2.10.0'
+"""The MindSpore that the figures in the docs are of."""
+
+LARGE = {'forward': 3, 'gradients': 9, 'both': 9}
+"""How many results may be as large as the logits: the three products, and six more for the two gradients."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Granted:
+    """What plain may have more than the limit, and why; None stands for every one."""
+
+    field: str
+    more: int
+    reason: str
+    device: Optional[str] = None
+    mode: Optional[str] = None
+    layout: Optional[str] = None
+    dtype: Optional[str] = None
+    reduction: Optional[str] = None
+    what: Optional[str] = None
+
+    def holds(self, case):
+        """Whether it is meant."""
+        return all(getattr(self, name) in (None, case[name]) for name in CASE if name != 'loss')
+
+
+_EPS = 'eps is added to both squared norms; mindspore.nn adds none, and a row of zeros is NaN'
+_HALVES = 'widened, so that no square overflows, and narrowed; the others compute in the dtype'
+_IGNORED = 'the gradient of an ignored row is 0 whatever the row holds'
+
+GRANTED = (
+    *(Granted('launches', 2, _EPS, device, mode, PAIRS, 'float32', what='forward')
+      for device, mode in (('Ascend', 'graph O0'), ('GPU', 'PyNative'), ('GPU', 'graph'))),
+    *(Granted('launches', 1, 'losses are never negative', 'Ascend', mode, layout, what='forward')
+      for mode in ('PyNative', 'graph O0') for layout in ('(8, 8, 768)', 'unbatched')),
+    *(Granted('launches', 2, 'losses are never negative, and NaN stays NaN', 'GPU', 'graph', layout, what='forward')
+      for layout in ('(8, 8, 768)', 'unbatched')),
+    *(Granted('launches', more, f'{_HALVES}; {_EPS}', device, mode, PAIRS, dtype, what=what)
+      for device, mode, dtype, what, more in (
+          ('Ascend', 'PyNative', 'float16', 'forward', 2), ('Ascend', 'PyNative', 'float16', 'both', 6),
+          ('Ascend', 'PyNative', 'bfloat16', 'forward', 2), ('Ascend', 'PyNative', 'bfloat16', 'both', 6),
+          ('Ascend', 'graph O0', 'float16', 'forward', 5), ('Ascend', 'graph O0', 'float16', 'gradients', 4),
+          ('Ascend', 'graph O0', 'float16', 'both', 5), ('Ascend', 'graph O0', 'bfloat16', 'forward', 4),
+          ('Ascend', 'graph O0', 'bfloat16', 'gradients', 4), ('Ascend', 'graph O0', 'bfloat16', 'both', 5),
+          ('GPU', 'PyNative', 'float16', 'forward', 3), ('GPU', 'PyNative', 'float16', 'both', 2),
+          ('GPU', 'graph', 'float16', 'forward', 4))),
+    *(Granted('large', 2, _HALVES, 'Ascend', mode, PAIRS, dtype, what='forward')
+      for mode in ('PyNative', 'graph O0') for dtype in ('float16', 'bfloat16')),
+    *(Granted('large', 6, f'{_HALVES}; {_IGNORED}', 'Ascend', mode, PAIRS, dtype, what=what)
+      for mode, what in (('PyNative', 'both'), ('graph O0', 'gradients'), ('graph O0', 'both'))
+      for dtype in ('float16', 'bfloat16')),
+    *(Granted('large', 2, _IGNORED, 'Ascend', mode, PAIRS, dtype, what=what)
+      for mode, what in (('PyNative', 'both'), ('graph O0', 'gradients'), ('graph O0', 'both'),
+                         ('graph O1', 'gradients'), ('graph O1', 'both'))
+      for dtype in ('float32', 'float64') if (mode, dtype) != ('graph O1', 'float32')),
+    *(Granted('unfused', 1, 'the last cast, which is alone', 'Ascend', 'graph O1', PAIRS, dtype, reduction, what)
+      for dtype in ('float16', 'bfloat16') for reduction in ('none', 'sum') for what in ('forward', 'both')),
+    *(Granted('to_host', results, 'MindSpore has no cast to bfloat16 on GPU, and casts each result on the host',
+              'GPU', 'graph', dtype='bfloat16', what=what)
+      for what, results in (('forward', 1), ('gradients', 2), ('both', 3))),
+)
+
+CASES = [case for device in DEVICES for case in cases(device) if case['loss'] == PLAIN]
+
+
+def _id(case):
+    return '-'.join(case[name] for name in CASE if name != 'loss')
+
+
+def _told():
+    with DATA.open(newline='', encoding='utf-8') as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope='module')
+def counted():
+    """The rows of all cases, by the values of `CASE`: those of plain as it is now."""
+    # What the others launch changes with MindSpore alone.
+    rows = [*_told(), *count_all(PLAIN)] if importlib.metadata.version('mindspore') == DATA_VERSION else count_all()
+    return {tuple(row[name] for name in CASE): row for row in rows}
+
+
+def _row(counted, case, loss=PLAIN):
+    return counted[tuple({**case, 'loss': loss}[name] for name in CASE)]
+
+
+def _best(counted, case):
+    """How many operators the best of the others launches; None where MindSpore refuses it to all of them."""
+    others = ['mindspore.nn', 'ops', 'mint'] if case['layout'] == PAIRS else ['by hand']
+    if case['device'] == 'Ascend' and case['dtype'] == 'float64':
+        # Ascend does not compute it on its cores, and mint's fewer launches there are not the point.
+        others = ['mindspore.nn']
+    rows = [_row(counted, case, other) for other in others]
+    return min((int(row['launches']) for row in rows if not row['refused']), default=None)
+
+
+def _excess(counted, case):
+    """By how much plain is above each limit; empty where MindSpore refuses the case to every loss."""
+    row, best = _row(counted, case), _best(counted, case)
+    if row['refused']:
+        assert best is None, row['refused']
+        return {}
+    limits = {'old_style': 0, 'to_host': 0}
+    if best is not None:
+        limits['launches'] = best
+    if case['layout'] == PAIRS:
+        limits['large'] = LARGE[case['what']]
+        if case['mode'] == 'graph O1' and case['dtype'] != 'float64':
+            limits['unfused'] = 0
+    return {field: int(row[field]) - limit for field, limit in limits.items() if int(row[field]) > limit}
+
+
+@pytest.mark.parametrize('case', CASES, ids=_id)
+def test_plain_launches_no_more_than_the_best(case, counted):
+    allowed = {field: sum(each.more for each in GRANTED if each.field == field and each.holds(case))
+               for field in FIELDS}
+    too_much = {field: more for field, more in _excess(counted, case).items() if more > allowed[field]}
+    assert not too_much, f'{too_much} more than may be, of {_row(counted, case)}'
+
+
+@pytest.mark.parametrize('granted', GRANTED, ids=str)
+def test_what_is_granted_is_needed(granted, counted):
+    assert granted.more == max(_excess(counted, case).get(granted.field, 0) for case in CASES if granted.holds(case))
+
+
+@pytest.mark.parametrize('refusal', REFUSALS, ids=str)
+def test_what_is_refused_to_plain_is_refused_to_mindspore_too(refusal, counted):
+    rows = [row for row in counted.values() if row['loss'] != 'by hand' and
+            all(row[name] == getattr(refusal, name) for name in ('device', 'mode', 'dtype'))]
+    assert rows
+    assert all(row['refused'] for row in rows)
+
+
+@pytest.mark.skipif(importlib.metadata.version('mindspore') != DATA_VERSION, reason=f'not MindSpore {DATA_VERSION}')
+def test_the_docs_say_what_is_counted(counted):
+    assert _told() == list(counted.values()), (
+        'python -m tests.dispatch --loss plain --csv docs/data/launches.csv, then python docs/tables.py')
