@@ -175,7 +175,38 @@ def faults():
                    for (fault, outcome), cases in ends.items()])
 
 
-TABLES = {make.__name__: make for make in (speed, speed_in_full, error, memory, training, versions, ways_in, faults)}
+def _launches(row):
+    """How many operators, those of the old style in brackets."""
+    if row['refused']:
+        return 'refused'
+    return row['launches'] + (f" ({row['old_style']})" if row['old_style'] != '0' else '')
+
+
+def _launches_by(head, losses, **wanted):
+    rows = [row for row in _read('launches.csv') if row['reduction'] == 'mean' and
+            all(test(row[name]) for name, test in wanted.items())]
+    found = {(*(row[name] for name in head), row['loss'], row['what']): _launches(row) for row in rows}
+
+    def cell(case, loss):
+        both = [found[(*case, loss, what)] for what in ('forward', 'both')]
+        return both[0] if both[0] == both[1] == 'refused' else ' / '.join(both)
+
+    return _table([*head, *losses], [[*case, *(cell(case, loss) for loss in losses)]
+                                     for case in dict.fromkeys(tuple(row[name] for name in head) for row in rows)])
+
+
+def launches():
+    """Operators launched forward / with value and gradients, for pairs of rows."""
+    return _launches_by(('device', 'mode', 'dtype'), ('plain', 'mindspore.nn', 'mint'), layout='(64, 768)'.__eq__)
+
+
+def launches_of_layouts():
+    """The same for the layouts that MindSpore's losses lack."""
+    return _launches_by(('device', 'mode', 'layout'), ('plain', 'by hand'), layout='(64, 768)'.__ne__)
+
+
+TABLES = {make.__name__: make for make in (speed, speed_in_full, error, memory, training, versions, ways_in, faults,
+                                           launches, launches_of_layouts)}
 PAGES = (*DOCS.parent.glob('README*.md'), *DOCS.glob('*.md'))
 
 

@@ -22,6 +22,9 @@ from ms_cosine_loss.implementations import IMPLEMENTATIONS, NATIVE, PLAIN
 
 def pytest_addoption(parser):
     parser.addoption('--device', choices=['CPU', 'GPU', 'Ascend'], default='CPU', help='what the tests run on')
+    parser.addoption('--cases', choices=['each', 'rest', 'all'], default='each',
+                     help='each value of a parameter once per implementation and mode, the rest of the cross product, '
+                          'or all of it')
 
 
 def pytest_configure(config):
@@ -43,12 +46,43 @@ def _devices(item):
     return (asked if asked in IMPLEMENTATIONS else PLAIN).devices
 
 
+_CONTEXT = ('mode', 'implementation', 'setting')
+
+
+def _values(item):
+    """The values of the parameters of a test, each beside the implementation and mode that it is tested under."""
+    if not hasattr(item, 'callspec'):
+        return {None}
+    indices = item.callspec.indices
+    context = tuple(indices.get(name) for name in _CONTEXT)
+    return {(context, name, index) for name, index in indices.items()}
+
+
+def each_value_once(items):
+    """As few of the tests as greed finds, in which every value of every one's parameters occurs."""
+    by_function = {}
+    for item in items:
+        by_function.setdefault(item.nodeid.partition('[')[0], []).append(item)
+    chosen = set()
+    for tests in by_function.values():
+        values = {item: _values(item) for item in tests}
+        missing = set().union(*values.values())
+        while missing:
+            best = max(tests, key=lambda item: len(values[item] & missing))
+            chosen.add(best)
+            missing -= values[best]
+    return chosen
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    device = config.getoption('--device')
-    elsewhere = [item for item in items if device not in _devices(item)]
-    if elsewhere:
-        config.hook.pytest_deselected(items=elsewhere)
-        items[:] = [item for item in items if item not in elsewhere]
+    device, cases = config.getoption('--device'), config.getoption('--cases')
+    chosen = set(items) if cases == 'all' else each_value_once(items)
+    if cases == 'rest':
+        chosen = set(items) - chosen
+    chosen = {item for item in chosen if device in _devices(item)}
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = [item for item in items if item in chosen]
 
 
 @pytest.fixture(params=[ms.GRAPH_MODE, ms.PYNATIVE_MODE], ids=['graph', 'pynative'])

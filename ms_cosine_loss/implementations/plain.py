@@ -13,10 +13,10 @@
 # limitations under the License.
 """The loss in MindSpore operators, for every device, both modes, known and unknown shapes.
 
-Two cells with closed-form gradients: `_RowSums`, then `_Losses`. Autodiff would launch half as many operators again,
-some of them compiled at run time on Ascend (AddN, SqrtGrad), and would let NaN out of rows that are ignored. Each
-`bprop` is the true derivative of its cell, in differentiable operators, so that second derivatives are right too. The
-cells live at module level because a graph cannot create them.
+Two cells with closed-form gradients: `_RowSums`, then `_Losses`. Autodiff writes 16 results of the logits' size where
+these write 11, uses operators that Ascend compiles at run time (AddN, SqrtGrad), and lets NaN out of rows that are
+ignored. Each `bprop` is the true derivative of its cell, in differentiable operators, so that second derivatives are
+right too. The cells live at module level because a graph cannot create them.
 """
 import functools
 from typing import Any, Union
@@ -92,7 +92,8 @@ class _RowSums(nn.Cell):
 
     def construct(self, x1: Tensor, x2: Tensor, labels: Tensor, axis: int, eps: float
                   ) -> tuple[Tensor, Tensor, Tensor]:
-        # Widened in here too, because mixed precision may narrow whatever enters a cell.
+        # Widened in here too, because mixed precision may narrow whatever enters a cell. By `ops.cast`, or where none
+        # is needed, jit from bytecode would hang.
         if x1.dtype != _wide(x1.dtype):
             x1, x2 = x1.astype(_wide(x1.dtype)), x2.astype(_wide(x2.dtype))
         product = mint.sum(x1 * x2, axis, True)
@@ -116,12 +117,11 @@ class _RowSums(nn.Cell):
         if _is_on('CPU'):
             # Before 2.8 Select is wrong under vmap where an operand has no axes.
             zero = ops.cast(ops.logical_and(counts, ops.logical_not(counts)), wide1.dtype)
-        dproduct, dsquare1, dsquare2 = dout
-        dsquare1, dsquare2 = 2 * dsquare1, 2 * dsquare2
+        # Before the products: differentiated once more, 0 times the NaN of an ignored row would be NaN.
+        dproduct = ops.select(counts, dout[0], zero)
+        dsquare1, dsquare2 = ops.select(counts, 2 * dout[1], zero), ops.select(counts, 2 * dout[2], zero)
         if _is_on('CPU'):
             # There an operator that broadcasts rows takes five times as long, and so does Select: 0 times NaN is 0 too.
-            dproduct = ops.select(counts, dproduct, zero)
-            dsquare1, dsquare2 = ops.select(counts, dsquare1, zero), ops.select(counts, dsquare2, zero)
             if is_known(x1.shape, x2.shape) and x1.ndim <= _MAX_RANK:
                 repeats = (1,) * axis + (x1.shape[axis],) + (1,) * (x1.ndim - axis - 1)
                 dproduct = _tile(dproduct, repeats)
@@ -160,7 +160,7 @@ def _cosine_without_eps(product: Tensor, square1: Tensor, square2: Tensor) -> tu
 
 
 class _Losses(nn.Cell):
-    """The losses of the pairs under `reduction`; 'kept' keeps the axis of the vectors. NaN stays NaN.
+    """The losses of the pairs under `reduction`. NaN stays NaN.
 
     Where rounding puts a cosine above 1 the loss is 0, and its derivatives are those of the cosine.
     """
@@ -191,6 +191,9 @@ class _Losses(nn.Cell):
             return ops.reshape(losses, _without(labels.shape, axis)) if is_known(labels.shape) else ops.squeeze(
                 losses, axis)
         if _is_on('CPU'):
+            if not is_known(labels.shape):
+                # There the sum of nothing would be read from stale memory.
+                losses = ops.concat((ops.reshape(losses, (-1,)), _zeros((1,), dtype)))
             # By its shape the sum becomes exact. A reshape would crash a step that `jit` compiles from bytecode.
             losses = ops.expand_dims(ops.expand_dims(losses, 0), -1)
         if reduction == 'sum':

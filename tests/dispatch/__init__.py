@@ -17,9 +17,9 @@ MindSpore's wheel for x86-64 holds its Ascend and its GPU backend. With a small 
 both compile graphs, select operators and launch them:
 
     python -m tests.dispatch.on Ascend SCRIPT.py        any Python with the stand-in for a device
-    python -m tests.dispatch [--csv FILE]               what each loss launches, by mode, dtype and reduction
-    python -m pytest tests/st -p tests.dispatch.judge --device Ascend
-                                                        the behavioural suite of plain there
+    python -m tests.dispatch [--csv docs/data/launches.csv]
+                                                        what each loss launches, by mode, dtype and reduction
+    .ci/gate dispatch                                   all that is tested with them
 
 On Ascend each operator is computed, on the host, in double, and rounded to its dtype: the behavioural suite runs there
 as it is. Operators that MindSpore fuses, at jit level O1, are code of the device and not computed; nor is anything on

@@ -13,7 +13,7 @@
 # limitations under the License.
 """Prints what each loss launches on Ascend and on GPU, and writes the table where asked.
 
-    python -m tests.dispatch [--loss plain] [--csv FILE]
+    python -m tests.dispatch [--loss plain] [--csv docs/data/launches.csv]
 
 takes ten minutes on two cores, or one for plain alone.
 """

@@ -44,7 +44,7 @@ LEFT_OUT = {
 
 @dataclasses.dataclass(frozen=True)
 class Refusal:
-    """What MindSpore refuses on a device: to plain, and to its own losses."""
+    """What MindSpore refuses on a device: to plain, and to its own losses, as docs/data/launches.csv says of them."""
 
     device: str
     mode: str

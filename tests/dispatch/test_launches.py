@@ -54,24 +54,49 @@ class Granted:
 
 _EPS = 'eps is added to both squared norms; mindspore.nn adds none, and a row of zeros is NaN'
 _HALVES = 'widened, so that no square overflows, and narrowed; the others compute in the dtype'
-_IGNORED = 'the gradient of an ignored row is 0 whatever the row holds'
+_IGNORED = 'first and second derivatives of an ignored row are 0 whatever the row holds'
+_NOT_NEGATIVE = 'losses are never negative, equal vectors cost nothing, and NaN stays NaN'
+_ANCHOR = 'the squared norm of the anchor is repeated for each pair, so that each can be ignored by itself'
+_UNKNOWN = 'shapes that are not known are made equal first, by the operator whose gradient MindSpore then knows to sum'
 
 GRANTED = (
-    *(Granted('launches', 2, _EPS, device, mode, PAIRS, 'float32', what='forward')
-      for device, mode in (('Ascend', 'graph O0'), ('GPU', 'PyNative'), ('GPU', 'graph'))),
-    *(Granted('launches', 1, 'losses are never negative', 'Ascend', mode, layout, what='forward')
-      for mode in ('PyNative', 'graph O0') for layout in ('(8, 8, 768)', 'unbatched')),
-    *(Granted('launches', 2, 'losses are never negative, and NaN stays NaN', 'GPU', 'graph', layout, what='forward')
-      for layout in ('(8, 8, 768)', 'unbatched')),
-    *(Granted('launches', more, f'{_HALVES}; {_EPS}', device, mode, PAIRS, dtype, what=what)
+    *(Granted('launches', more, reason, device, mode, PAIRS, 'float32', what=what)
+      for device, mode, what, more, reason in (
+          ('Ascend', 'PyNative', 'both', 3, _IGNORED), ('Ascend', 'graph O0', 'forward', 2, _EPS),
+          ('Ascend', 'graph O0', 'gradients', 3, _IGNORED), ('Ascend', 'graph O0', 'both', 3, _IGNORED),
+          ('GPU', 'PyNative', 'forward', 2, _EPS), ('GPU', 'PyNative', 'both', 6, _IGNORED),
+          ('GPU', 'graph', 'forward', 2, _EPS))),
+    *(Granted('launches', more, f'{_HALVES}; {_EPS}; {_IGNORED}', device, mode, PAIRS, dtype, what=what)
       for device, mode, dtype, what, more in (
-          ('Ascend', 'PyNative', 'float16', 'forward', 2), ('Ascend', 'PyNative', 'float16', 'both', 6),
-          ('Ascend', 'PyNative', 'bfloat16', 'forward', 2), ('Ascend', 'PyNative', 'bfloat16', 'both', 6),
-          ('Ascend', 'graph O0', 'float16', 'forward', 5), ('Ascend', 'graph O0', 'float16', 'gradients', 4),
-          ('Ascend', 'graph O0', 'float16', 'both', 5), ('Ascend', 'graph O0', 'bfloat16', 'forward', 4),
-          ('Ascend', 'graph O0', 'bfloat16', 'gradients', 4), ('Ascend', 'graph O0', 'bfloat16', 'both', 5),
-          ('GPU', 'PyNative', 'float16', 'forward', 3), ('GPU', 'PyNative', 'float16', 'both', 2),
+          ('Ascend', 'PyNative', 'float16', 'forward', 2), ('Ascend', 'PyNative', 'float16', 'both', 9),
+          ('Ascend', 'PyNative', 'bfloat16', 'forward', 2), ('Ascend', 'PyNative', 'bfloat16', 'both', 9),
+          ('Ascend', 'graph O0', 'float16', 'forward', 5), ('Ascend', 'graph O0', 'float16', 'gradients', 7),
+          ('Ascend', 'graph O0', 'float16', 'both', 8), ('Ascend', 'graph O0', 'bfloat16', 'forward', 4),
+          ('Ascend', 'graph O0', 'bfloat16', 'gradients', 7), ('Ascend', 'graph O0', 'bfloat16', 'both', 8),
+          ('GPU', 'PyNative', 'float16', 'forward', 3), ('GPU', 'PyNative', 'float16', 'both', 8),
           ('GPU', 'graph', 'float16', 'forward', 4))),
+    *(Granted('launches', more, reason, device, mode, layout, what=what)
+      for device, mode, layout, what, more, reason in (
+          ('Ascend', 'PyNative', '(8, 8, 768)', 'forward', 1, _NOT_NEGATIVE),
+          ('Ascend', 'PyNative', 'unbatched', 'forward', 1, _NOT_NEGATIVE),
+          ('Ascend', 'PyNative', 'unbatched', 'both', 2, _IGNORED),
+          ('Ascend', 'PyNative', '(8, 8, 768)', 'both', 1, _IGNORED),
+          ('Ascend', 'PyNative', 'one anchor', 'forward', 3, f'{_ANCHOR}; {_NOT_NEGATIVE}'),
+          ('Ascend', 'PyNative', 'one anchor', 'both', 2, f'{_ANCHOR}; {_IGNORED}'),
+          ('Ascend', 'graph O0', '(8, 8, 768)', 'forward', 1, _NOT_NEGATIVE),
+          ('Ascend', 'graph O0', 'unbatched', 'forward', 1, _NOT_NEGATIVE),
+          ('Ascend', 'graph O0', 'one anchor', 'forward', 2, f'{_ANCHOR}; {_NOT_NEGATIVE}'),
+          ('GPU', 'graph', '(8, 8, 768)', 'forward', 2, _NOT_NEGATIVE),
+          ('GPU', 'graph', 'unbatched', 'forward', 2, _NOT_NEGATIVE),
+          ('GPU', 'graph', 'one anchor', 'forward', 3, f'{_ANCHOR}; {_NOT_NEGATIVE}'))),
+    Granted('launches', 2, _IGNORED, 'GPU', 'PyNative', PAIRS, 'float64', what='both'),
+    *(Granted(field, more, _UNKNOWN, device, layout=layout)
+      for device, layout, field, more in (
+          ('Ascend', 'dynamic shape', 'launches', 4), ('Ascend', 'dynamic shape', 'old_style', 1),
+          ('Ascend', 'dynamic shape', 'to_host', 2), ('Ascend', 'dynamic rank', 'launches', 7),
+          ('Ascend', 'dynamic rank', 'old_style', 7), ('Ascend', 'dynamic rank', 'to_host', 4),
+          ('GPU', 'dynamic shape', 'launches', 4), ('GPU', 'dynamic shape', 'to_host', 3),
+          ('GPU', 'dynamic rank', 'launches', 4), ('GPU', 'dynamic rank', 'to_host', 3))),
     *(Granted('large', 2, _HALVES, 'Ascend', mode, PAIRS, dtype, what='forward')
       for mode in ('PyNative', 'graph O0') for dtype in ('float16', 'bfloat16')),
     *(Granted('large', 6, f'{_HALVES}; {_IGNORED}', 'Ascend', mode, PAIRS, dtype, what=what)
