@@ -177,7 +177,7 @@ class ByHand(nn.Cell):
         product = mint.sum(logits_x1 * logits_x2, self.axis)
         squares = mint.sum(logits_x1 * logits_x1, self.axis) * mint.sum(logits_x2 * logits_x2, self.axis)
         cosine = product / mint.sqrt(squares)
-        losses = ops.select(labels == 1, 1 - cosine, ops.relu(cosine))
+        losses = ops.select(labels == 1, 1 - cosine, mint.clamp(cosine, 0))
         if self.reduction == 'none':
             return losses
         return mint.sum(losses) if self.reduction == 'sum' else mint.mean(losses)
