@@ -69,6 +69,7 @@ ON_KERNEL = [
 DYNAMIC = ['-k', 'not plain', 'tests/st/test_dynamic_native.py', 'tests/st/test_dynamic_shape.py']
 STAGES = {
     '_checks.py': [['tests/ut/test_checks.py'], ['tests/st/test_dynamic_shape.py', 'tests/st/test_wrong_inputs.py']],
+    '_calls.py': [['tests/ut/test_calls.py'], ['tests/st/test_wrong_inputs.py']],
     '_loss.py': [['tests/st/test_value.py::test_function_equals_cell', 'tests/st/test_value.py::test_defaults',
                   'tests/ut/test_package.py'], ['tests/st/test_cell.py', 'tests/st/test_wrong_inputs.py']],
     '_losses.py': ARITHMETIC,
