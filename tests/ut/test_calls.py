@@ -39,6 +39,7 @@ def _assert_refused(call, arguments, keywords, taken, came, right):
     ((0.5, False, None), {}, '3 by position', "margin=0.5, reduction='sum'"),
     ((0.5, False, True, 'mean'), {}, '4 by position', "margin=0.5, reduction='sum'"),
     ((0.5, True, False, 'mean'), {}, '4 by position', "margin=0.5, reduction='none'"),
+    ((0.5, False, False, 'mean'), {}, '4 by position', "margin=0.5, reduction='none'"),
     ((0.5, 'sum', -1), {}, '3 by position', "margin=0.5, reduction='sum', axis=-1"),
     ((0.5, 'sum', -1, 1e-6), {}, '4 by position', "margin=0.5, reduction='sum', axis=-1, eps=1e-06"),
     ((0.5, 'sum', -1, 1e-6, 7), {}, '5 by position', "margin=0.5, reduction='sum', axis=-1, eps=1e-06"),
