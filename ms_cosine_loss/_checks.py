@@ -127,7 +127,7 @@ _looks_left = 10
 """How many more calls have their labels looked at."""
 
 
-# As no graph calls it, this is a constexpr only to be left unread by MindSpore.
+# A constexpr only so that MindSpore does not read its source: no graph calls it.
 @constexpr
 def warn_of_zeros(labels: Tensor) -> None:
     """Warns, once, of labels that are 0 and 1 where -1 and 1 may be meant.
