@@ -16,6 +16,7 @@
     pip install nox
     nox                                                # all of it, two hours on two cores; skips missing Pythons
     nox -s "suite(python='3.9', mindspore='2.7.0')"   # one of them, after `nox -s wheel`
+    nox -s lint
 
 One wheel of the last commit is built once and installed in them all. Each adds its result to docs/data/versions.csv,
 which `python docs/tables.py` turns into the README's table.
@@ -27,6 +28,7 @@ import xml.etree.ElementTree as ElementTree
 import nox
 
 HERE = pathlib.Path(__file__).parent
+TOOLS = HERE / '.ci' / 'requirements.txt'
 RESULTS = HERE / 'docs' / 'data' / 'versions.csv'
 FIELDS = ('mindspore', 'python', 'passed', 'failed', 'skipped', 'seconds')
 PYTHONS = {
@@ -55,9 +57,16 @@ def _wheels(session):
 
 
 @nox.session
+def lint(session):
+    """What the gate's step lint runs, on the checkout as it is; pre-commit calls it."""
+    session.install('-r', str(TOOLS))
+    session.run(str(HERE / '.ci' / 'lint'), external=True)
+
+
+@nox.session
 def wheel(session):
     """Builds the wheel that all the others install."""
-    session.install('build')
+    session.install('build', '-c', str(TOOLS))
     session.run('rm', '-rf', str(_wheels(session)), external=True, silent=True)
     session.run('python', '-m', 'build', '-q', '--wheel', '--outdir', str(_wheels(session)), str(_checkout(session)),
                 env={'MS_COSINE_LOSS_REQUIRE_NATIVE': '1'})

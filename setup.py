@@ -37,9 +37,10 @@ ARITHMETIC = 'kernel/arithmetic.cc'
 LIBRARY = 'libms_cosine_loss.so'
 FAILURE = 'native_build_failure.txt'
 # Contraction is off because exact error terms of sums and products cannot bear it; the kernel asks for fused
-# operations by name. Nor can they bear -ffast-math, should the environment ask for it.
+# operations by name. Nor can they bear -ffast-math, should the environment ask for it. Python's own flags may ask for
+# debug information, which is larger than the code.
 FLAGS = ['-std=c++17', '-O3', '-fPIC', '-fvisibility=hidden', '-fno-fast-math', '-ffp-contract=off', '-pthread',
-         '-Wno-psabi']
+         '-Wno-psabi', '-g0']
 # Never unloaded: the threads of the pool sleep in it.
 LINK_FLAGS = ['-pthread', '-Wl,-z,nodelete']
 if is_set('MS_COSINE_LOSS_OPENMP'):

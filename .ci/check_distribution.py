@@ -36,6 +36,7 @@ def main(sdist, wheel):
         in_sdist = {each.name.split('/', 1)[1] for each in archive.getmembers() if each.isfile()}
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if not name.endswith('/')}
+        has_debug_information = LIBRARY in names and b'.debug_info' in archive.read(LIBRARY)
     in_wheel = {name for name in names if '.dist-info/' not in name}
     too_much = {name for name in in_sdist - TRACKED if not name.startswith(BY_SETUPTOOLS)}
     problems = [f'the sdist lacks {name}' for name in sorted(TRACKED - NOT_IN_SDIST - in_sdist)]
@@ -46,6 +47,8 @@ def main(sdist, wheel):
         problems.append(f'{wheel} is not tagged for the platform and any Python')
     if not any(name.endswith('/LICENSE') for name in names):
         problems.append('the wheel lacks the licence')
+    if has_debug_information:
+        problems.append(f'{LIBRARY} holds debug information')
     if problems:
         sys.exit('\n'.join(problems))
     print(f'{pathlib.Path(sdist).name} and {pathlib.Path(wheel).name} hold what they should: {len(in_sdist)} and '

@@ -13,6 +13,7 @@
 # limitations under the License.
 """Prints the report: ``python -m ms_cosine_loss [--json]``."""
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import Optional
 
@@ -20,13 +21,17 @@ from ms_cosine_loss import _report
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> None:
-    """Parses the command line and prints."""
+    """Parses the command line, prints, and exits with 1 where a number is wrong or missing."""
     parser = argparse.ArgumentParser(
         prog='python -m ms_cosine_loss',
-        description='Shows the versions, what computes the loss and why, and its numbers, speed and error here.')
+        description='Says whether the loss is right here, and shows the versions, what computes it and why, its '
+                    'numbers, speed and error. Exits with 1 where a number is wrong or missing.')
     parser.add_argument('--json', action='store_true', help='for a bug report')
     form = _report.as_json if parser.parse_args(arguments).json else _report.as_text
-    print(form(_report.collect()))
+    report = _report.collect()
+    print(form(report))
+    if not report['is_right']:
+        sys.exit(1)
 
 
 if __name__ == '__main__':

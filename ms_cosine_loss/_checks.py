@@ -19,6 +19,7 @@ in PyNative they are ordinary calls, so both modes raise the same exception with
 import functools
 import numbers
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any, Optional
 
@@ -26,6 +27,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 from mindspore.ops import constexpr
+
+from ms_cosine_loss._select import device
 
 REDUCTIONS = ('none', 'mean', 'sum')
 LOGITS_DTYPES = (ms.float16, ms.bfloat16, ms.float32, ms.float64)
@@ -49,6 +52,10 @@ def _type_name(value: object) -> str:
 
 def _as_tensor(name: str, value: object) -> str:
     """What to type to make a Tensor of `value`; empty where nobody can tell."""
+    if value is None:
+        return ' Pass all of logits_x1, logits_x2 and labels.'
+    if name == 'labels' and _is_real(value):
+        return ' Pass one label for each pair, such as mindspore.Tensor([1, -1]).'
     if hasattr(value, 'detach'):
         return f' Pass mindspore.Tensor({name}.detach().numpy()).'
     if isinstance(value, (numbers.Number, Sequence, np.ndarray)) and not isinstance(value, (bool, str, bytes)):
@@ -112,6 +119,36 @@ def check_tensors(x1_is_tensor: bool, x2_is_tensor: bool, labels_is_tensor: bool
                                    ('labels', labels_is_tensor, labels)):
         if not is_tensor:
             raise TypeError(f"{_FOR} '{name}' must be a Tensor, but got {_type_name(value)}.{_as_tensor(name, value)}")
+
+
+_LOOKED_AT = (ms.int8, ms.int16, ms.int32, ms.int64, ms.float16, ms.float32, ms.float64)
+_MOST_LABELS = 65536
+_looks_left = 10
+"""How many more calls have their labels looked at."""
+
+
+# A constexpr only so that MindSpore does not read its source: no graph calls it.
+@constexpr
+def warn_of_zeros(labels: Tensor) -> None:
+    """Warns, once, of labels that are 0 and 1 where -1 and 1 may be meant.
+
+    It looks at the first few calls alone, and on CPU alone, because elsewhere the labels would be copied from the
+    device. Labels with several axes are passed over, for they are more often a mask.
+    """
+    global _looks_left
+    if _looks_left == 0 or len(labels.shape) != 1 or device() != 'CPU':
+        return
+    if labels.dtype not in _LOOKED_AT or labels.size > _MOST_LABELS:
+        return
+    _looks_left -= 1
+    values = labels.asnumpy()
+    is_zero = values == 0
+    if is_zero.any() and np.logical_or(is_zero, values == 1).all():
+        _looks_left = 0
+        # At the call of the function or the Cell.
+        warnings.warn(f"{_FOR} 'labels' must be 1 for similar and -1 for dissimilar pairs, but got only 0 and 1. Pass "
+                      "2 * labels - 1, or if 0 is for pairs to be ignored call "
+                      "warnings.filterwarnings('ignore', \"For 'CosineEmbeddingLoss'\").", stacklevel=6)
 
 
 def _check_dtypes(x1_dtype: Any, x2_dtype: Any, labels_dtype: Any) -> None:

@@ -12,14 +12,33 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """The cosine embedding loss as a Cell and as a function."""
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 from mindspore import Tensor, nn
 
-from ms_cosine_loss._checks import check_inputs, check_margin, check_settings, check_tensors
+from ms_cosine_loss._calls import check_call, checks_its_call, checks_its_settings, refuse_get_loss
+from ms_cosine_loss._checks import check_inputs, check_margin, check_settings, check_tensors, warn_of_zeros
+from ms_cosine_loss._rules import is_compiling
 from ms_cosine_loss._select import loss
 
 
+def _checked_loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: Union[float, Tensor], reduction: str,
+                  axis: int, eps: float) -> Tensor:
+    if isinstance(margin, Tensor):
+        check_margin(margin.shape, margin.dtype)
+        _, axis, eps = check_settings(0.0, reduction, axis, eps)
+    else:
+        margin, axis, eps = check_settings(margin, reduction, axis, eps)
+    check_tensors(isinstance(logits_x1, Tensor), isinstance(logits_x2, Tensor), isinstance(labels, Tensor),
+                  logits_x1, logits_x2, labels)
+    axis = check_inputs(logits_x1.shape, logits_x2.shape, labels.shape,
+                        logits_x1.dtype, logits_x2.dtype, labels.dtype, axis)
+    if not is_compiling():
+        warn_of_zeros(labels)
+    return loss(logits_x1, logits_x2, labels, margin, reduction, axis, eps)
+
+
+@checks_its_call
 def cosine_embedding_loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: Union[float, Tensor] = 0.0,
                           reduction: str = 'mean', *, axis: int = 1, eps: float = 1e-12) -> Tensor:
     r"""
@@ -86,16 +105,7 @@ def cosine_embedding_loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, 
         >>> print(cosine_embedding_loss(anchor, batch, labels, margin=0.5, reduction='none').asnumpy().round(6))
         [0.  0.1 0. ]
     """
-    if isinstance(margin, Tensor):
-        check_margin(margin.shape, margin.dtype)
-        _, axis, eps = check_settings(0.0, reduction, axis, eps)
-    else:
-        margin, axis, eps = check_settings(margin, reduction, axis, eps)
-    check_tensors(isinstance(logits_x1, Tensor), isinstance(logits_x2, Tensor), isinstance(labels, Tensor),
-                  logits_x1, logits_x2, labels)
-    axis = check_inputs(logits_x1.shape, logits_x2.shape, labels.shape,
-                        logits_x1.dtype, logits_x2.dtype, labels.dtype, axis)
-    return loss(logits_x1, logits_x2, labels, margin, reduction, axis, eps)
+    return _checked_loss(logits_x1, logits_x2, labels, margin, reduction, axis, eps)
 
 
 class CosineEmbeddingLoss(nn.LossBase):
@@ -131,6 +141,7 @@ class CosineEmbeddingLoss(nn.LossBase):
           the range of its arithmetic: norms up to 1.8e19 for bfloat16 and float32, up to 1.3e154 for float64, any for
           float16; beyond it the loss is NaN, or as if the cosine were 0. Gradients underflow sooner, and
           sooner still for means over large batches. See :func:`ms_cosine_loss.set_implementation`.
+        - In PyNative on CPU, the first calls warn, once, of labels that are only 0 and 1.
         - With dynamic shapes in graph mode, what is not known while the graph is compiled is checked by the native
           implementation when the graph runs: what does not fit raises a RuntimeError. The plain one does not check it:
           labels of length 1 then count for every pair, and with dynamic rank the logits must have at least two
@@ -193,9 +204,12 @@ class CosineEmbeddingLoss(nn.LossBase):
     """
 
     # Mixed precision at level O1 rewrites the source of `construct` and of all that it calls, but for static methods.
-    _function = staticmethod(cosine_embedding_loss)
+    _function = staticmethod(_checked_loss)
+    _check_call = check_call
+    _refuse_get_loss = refuse_get_loss
     _SETTINGS = ('margin', 'reduction', 'axis', 'eps')
 
+    @checks_its_settings
     def __init__(self, margin: float = 0.0, reduction: str = 'mean', *, axis: int = 1, eps: float = 1e-12) -> None:
         """Initialize CosineEmbeddingLoss."""
         margin, axis, eps = check_settings(margin, reduction, axis, eps)
@@ -222,9 +236,18 @@ class CosineEmbeddingLoss(nn.LossBase):
             raise AttributeError(f"For 'CosineEmbeddingLoss', the '{name}' cannot be changed, because compiled graphs "
                                  f"would keep the old one. Create a new CosineEmbeddingLoss{hint}.")
 
-    def construct(self, logits_x1: Tensor, logits_x2: Tensor, labels: Tensor) -> Tensor:
+    # Takes any call, so that both modes refuse a wrong one in the same words.
+    def construct(self, logits_x1: Optional[Tensor] = None, logits_x2: Optional[Tensor] = None,
+                  labels: Optional[Tensor] = None, *more: Any, **others: Any) -> Tensor:
         """The loss; see `cosine_embedding_loss`."""
-        return self._function(logits_x1, logits_x2, labels, self.margin, self.reduction, axis=self.axis, eps=self.eps)
+        if len(more) > 0 or len(others) > 0:
+            self._check_call('loss', 3 + len(more), others.keys(), logits_x1, logits_x2, labels, *more,
+                             *others.values())
+        return self._function(logits_x1, logits_x2, labels, self.margin, self.reduction, self.axis, self.eps)
+
+    def get_loss(self, x: Any, weights: Any = 1.0) -> None:
+        """Refuses what LossBase would reduce in float32."""
+        self._refuse_get_loss()
 
     def extend_repr(self) -> str:
         """The settings, as they are shown when the Cell is printed."""

@@ -62,7 +62,8 @@ def select(setting: str, conditions: Conditions,
 
 
 @functools.cache
-def _device() -> str:
+def device() -> str:
+    """The device target."""
     # Asked for once, because it costs as much as the checks, and cannot change once a loss has run.
     return context.get_context('device_target')
 
@@ -95,7 +96,7 @@ def _selected(shape: Optional[Sequence[Optional[int]]]) -> str:
     if _is_forked and not isinstance(multiprocessing.current_process(), Process):
         raise RuntimeError("For 'CosineEmbeddingLoss', this process was forked from one that had used it, and lacks "
                            "MindSpore's threads. Start it with mindspore.multiprocessing.Process, or by 'spawn'.")
-    conditions = Conditions(_device(), context.get_auto_parallel_context('parallel_mode'), len(shape or ()),
+    conditions = Conditions(device(), context.get_auto_parallel_context('parallel_mode'), len(shape or ()),
                             _is_onnx_export())
     _last = select(_setting, conditions)
     return _last.implementation.name

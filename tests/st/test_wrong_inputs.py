@@ -13,13 +13,14 @@
 # limitations under the License.
 """What a wrong argument raises: the type, and the text to the letter, the same from every entry in both modes."""
 import fractions
+import warnings
 
 import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from ms_cosine_loss import CosineEmbeddingLoss, cosine_embedding_loss
+from ms_cosine_loss import CosineEmbeddingLoss, _checks, cosine_embedding_loss
 
 LABELS_LIST = '[Int8, Int16, Int32, Int64, Float16, BFloat16, Float32, Float64]'
 LOGITS_LIST = '[Float16, BFloat16, Float32, Float64]'
@@ -29,23 +30,30 @@ TAKEN_OVER = "PyTorch's 'size_average' and 'reduce' are deprecated; use 'reducti
 X = ((4, 3), ms.float32)
 Y = ((4,), ms.int32)
 
-# Each with what to type in its place.
-NO_TENSORS = {'list': ([[1.0, 2.0]], True), 'tuple': (([1.0, 2.0],), True), 'int': (1, True), 'float': (1.5, True),
-              'ndarray': (np.ones((4, 3), np.float32), True), 'NoneType': (None, False), 'str': ('x', False)}
+ALL_THREE = ' Pass all of logits_x1, logits_x2 and labels.'
+ONE_FOR_EACH = ' Pass one label for each pair, such as mindspore.Tensor([1, -1]).'
+# Each with what to type in its place, and in place of labels.
+NO_TENSORS = {
+    'list': ([[1.0, 2.0]], ' Pass mindspore.Tensor({}).', ' Pass mindspore.Tensor({}).'),
+    'tuple': (([1.0, 2.0],), ' Pass mindspore.Tensor({}).', ' Pass mindspore.Tensor({}).'),
+    'ndarray': (np.ones((4, 3), np.float32), ' Pass mindspore.Tensor({}).', ' Pass mindspore.Tensor({}).'),
+    'int': (1, ' Pass mindspore.Tensor({}).', ONE_FOR_EACH),
+    'float': (1.5, ' Pass mindspore.Tensor({}).', ONE_FOR_EACH),
+    'NoneType': (None, ALL_THREE, ALL_THREE), 'str': ('x', '', '')}
 
 
-def _no_tensor(position, name, value, kind, has_advice):
+def _no_tensor(position, name, kind):
+    value, *advice = NO_TENSORS[kind]
     inputs = [X, X, Y]
     inputs[position] = value
-    advice = f' Pass mindspore.Tensor({name}).' if has_advice else ''
-    return {}, *inputs, TypeError, f"the '{name}' must be a Tensor, but got {kind}.{advice}"
+    return ({}, *inputs, TypeError,
+            f"the '{name}' must be a Tensor, but got {kind}.{advice[name == 'labels'].format(name)}")
 
 
 # Name: settings, (shape, dtype) of a Tensor or another object for each of the three inputs, error, text.
 INPUTS = {
-    **{f'{name} {kind}': _no_tensor(position, name, value, kind, has_advice)
-       for position, name in enumerate(('logits_x1', 'logits_x2', 'labels'))
-       for kind, (value, has_advice) in NO_TENSORS.items()},
+    **{f'{name} {kind}': _no_tensor(position, name, kind)
+       for position, name in enumerate(('logits_x1', 'logits_x2', 'labels')) for kind in NO_TENSORS},
     'logits int32': ({}, ((4, 3), ms.int32), ((4, 3), ms.int32), Y, TypeError,
                      f"the 'logits_x1' must have a dtype in {LOGITS_LIST}, but got Int32."),
     'logits int64': ({}, X, ((4, 3), ms.int64), Y, TypeError,
@@ -251,12 +259,127 @@ def test_wrong_setting_of_the_function_is_named(entry, settings, error, text):
     _assert_named(entry(**settings), X, X, Y, error, text)
 
 
-@pytest.mark.parametrize('make', [CosineEmbeddingLoss, lambda *settings: cosine_embedding_loss(
-    _as_input(X), _as_input(X), _as_input(Y), *settings)], ids=['cell', 'function'])
-def test_axis_and_eps_are_keyword_only(make):
-    # PyTorch's third and fourth positional arguments are size_average and reduce: they must not land in axis.
-    with pytest.raises(TypeError, match='positional argument'):
-        make(0.0, 'mean', 1)
+# Calls that Python would refuse, each in a function of its own because a graph reads its source.
+
+def _pytorchs_names(loss, x, y):
+    return loss(input1=x, input2=x, target=y)
+
+
+def _target(loss, x, y):
+    return loss(x, x, target=y)
+
+
+def _no_labels(loss, x, y):
+    return loss(x, x)
+
+
+def _pytorchs_positions(loss, x, y):
+    return loss(x, x, y, 0.5, None, None, 'mean')
+
+
+def _axis_by_position(loss, x, y):
+    return loss(x, x, y, 0.5, 'sum', -1)
+
+
+def _size_average(loss, x, y):
+    return loss(x, x, y, size_average=False)
+
+
+def _reduce(loss, x, y):
+    return loss(x, x, y, reduce=False, size_average=True)
+
+
+def _dim(loss, x, y):
+    return loss(x, x, y, dim=-1)
+
+
+OF_FUNCTION = 'the arguments must be (logits_x1, logits_x2, labels, margin, reduction, *, axis, eps), but got'
+OF_CELL = 'the arguments must be (logits_x1, logits_x2, labels), but got'
+
+# What the function and the Cell were called with, and what to type.
+CALLS = {
+    _pytorchs_names: ("'input1', 'input2' and 'target'",
+                      'cosine_embedding_loss(logits_x1=input1, logits_x2=input2, labels=target)',
+                      'loss(logits_x1=input1, logits_x2=input2, labels=target)'),
+    _target: ("'target'", 'cosine_embedding_loss(logits_x1, logits_x2, labels=target)',
+              'loss(logits_x1, logits_x2, labels=target)'),
+    _pytorchs_positions: ('7 by position',
+                          "cosine_embedding_loss(logits_x1, logits_x2, labels, margin=0.5, reduction='mean')",
+                          "CosineEmbeddingLoss(margin=0.5, reduction='mean')(logits_x1, logits_x2, labels)"),
+    _axis_by_position: ('6 by position',
+                        "cosine_embedding_loss(logits_x1, logits_x2, labels, margin=0.5, reduction='sum', axis=-1)",
+                        "CosineEmbeddingLoss(margin=0.5, reduction='sum', axis=-1)(logits_x1, logits_x2, labels)"),
+    _size_average: ("'size_average'", "cosine_embedding_loss(logits_x1, logits_x2, labels, reduction='sum')",
+                    "CosineEmbeddingLoss(reduction='sum')(logits_x1, logits_x2, labels)"),
+    _reduce: ("'reduce' and 'size_average'", "cosine_embedding_loss(logits_x1, logits_x2, labels, reduction='none')",
+              "CosineEmbeddingLoss(reduction='none')(logits_x1, logits_x2, labels)"),
+    _dim: ("'dim'", 'cosine_embedding_loss(logits_x1, logits_x2, labels, axis=-1)',
+           'CosineEmbeddingLoss(axis=-1)(logits_x1, logits_x2, labels)'),
+}
+
+
+class _Calling(nn.Cell):
+    """A cell that calls the loss as `call` does."""
+
+    def __init__(self, call):
+        super().__init__()
+        self.loss = CosineEmbeddingLoss()
+        self.call = call
+
+    def construct(self, x, y):
+        return self.call(self.loss, x, y)
+
+
+def _by_function(call):
+    def function(x, y):
+        return call(cosine_embedding_loss, x, y)
+    return function
+
+
+def _by_cell(call):
+    # In graph mode it is the Cell that is compiled.
+    def function(x, y):
+        return call(CosineEmbeddingLoss(), x, y)
+    return function
+
+
+CALLERS = {'function': (_by_function, OF_FUNCTION), 'jit': (lambda call: ms.jit(_by_function(call)), OF_FUNCTION),
+           'cell': (_by_cell, OF_CELL), 'network': (_Calling, OF_CELL)}
+
+
+def _assert_call_refused(caller, call, error, text):
+    with pytest.raises(error) as raised:
+        caller(call)(_as_input(X), _as_input(Y))
+    assert raised.type is error
+    _assert_says(raised, text)
+
+
+@pytest.mark.parametrize('caller', CALLERS)
+@pytest.mark.parametrize('call', CALLS, ids=lambda call: call.__name__.strip('_'))
+def test_the_call_that_was_meant_is_told(mode, caller, call):
+    caller, rule = CALLERS[caller]
+    came, right_function, right_cell = CALLS[call]
+    right = right_function if rule == OF_FUNCTION else right_cell
+    _assert_call_refused(caller, call, TypeError, f'{rule} {came}. Call {right}.')
+
+
+@pytest.mark.parametrize('caller', CALLERS)
+def test_missing_labels_are_told(mode, caller):
+    caller, rule = CALLERS[caller]
+    _assert_call_refused(caller, _no_labels, TypeError,
+                         f"{rule} no 'labels'. Call cosine_embedding_loss(logits_x1, logits_x2, labels)."
+                         if rule == OF_FUNCTION else f"the 'labels' must be a Tensor, but got NoneType.{ALL_THREE}")
+
+
+def _get_loss(loss, x, y):
+    return loss.get_loss(x, 2.0)
+
+
+@pytest.mark.parametrize('caller', [_by_cell, _Calling], ids=['cell', 'network'])
+def test_the_reduction_of_lossbase_is_refused(mode, caller):
+    _assert_call_refused(caller, _get_loss, NotImplementedError,
+                         "the 'get_loss' of LossBase must not be called, because it rounds to float32. For weights "
+                         "call (weights * CosineEmbeddingLoss(reduction='none')(logits_x1, logits_x2, labels)).mean().")
 
 
 def test_settings_are_asked_before_the_inputs(mode):
@@ -321,3 +444,89 @@ def test_any_real_number_is_taken(mode, entry, margin, eps, dtype):
     # The cosine is 1 but for 1e-12 / 4.
     losses = loss(logits, logits, Tensor([-1, -1], ms.int32)).asnumpy()
     np.testing.assert_allclose(losses, [1 - float(margin)] * 2, rtol=0, atol=1e-6)
+
+
+ZEROS_AND_ONES = (
+    "the 'labels' must be 1 for similar and -1 for dissimilar pairs, but got only 0 and 1. Pass 2 * labels - 1, or if "
+    """0 is for pairs to be ignored call warnings.filterwarnings('ignore', "For 'CosineEmbeddingLoss'").""")
+
+
+@pytest.fixture
+def _first_calls(monkeypatch):
+    monkeypatch.setattr(_checks, '_looks_left', 10)
+    before = ms.get_context('mode')
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    yield
+    ms.set_context(mode=before)
+
+
+def _warnings_of(entry, labels, calls=1):
+    logits = Tensor(np.ones((*np.shape(labels), 3)), ms.float32)
+    labels = labels if isinstance(labels, Tensor) else Tensor(labels, ms.int32)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        for _ in range(calls):
+            entry(axis=-1)(logits, logits, labels)
+    return [str(each.message) for each in caught if each.category is UserWarning and 'labels' in str(each.message)]
+
+
+@pytest.mark.on_cpu
+@pytest.mark.usefixtures('_first_calls')
+@pytest.mark.parametrize('entry', [CosineEmbeddingLoss, _function, _within_network],
+                         ids=['cell', 'function', 'network'])
+def test_labels_of_0_and_1_are_warned_of_once(entry):
+    assert _warnings_of(entry, [0, 1, 1, 0], calls=3) == [f"For 'CosineEmbeddingLoss', {ZEROS_AND_ONES}"]
+
+
+@pytest.mark.on_cpu
+@pytest.mark.usefixtures('_first_calls')
+@pytest.mark.parametrize('loss', [CosineEmbeddingLoss(), cosine_embedding_loss], ids=['cell', 'function'])
+def test_the_warning_is_at_the_call(loss):
+    with pytest.warns(UserWarning, match='only 0 and 1') as caught:
+        loss(_as_input(X), _as_input(X), Tensor([0, 1, 1, 0], ms.int32))
+    assert [each.filename for each in caught if 'only 0 and 1' in str(each.message)] == [__file__]
+
+
+@pytest.mark.on_cpu
+@pytest.mark.usefixtures('_first_calls')
+@pytest.mark.parametrize('labels', [
+    *(Tensor([1, 0], dtype) for dtype in (ms.int8, ms.int16, ms.int32, ms.int64, ms.float16, ms.float32, ms.float64)),
+    [0, 0], [0], [1] * 65535 + [0]], ids=lambda labels: str(getattr(labels, 'dtype', len(labels))))
+def test_labels_that_are_warned_of(labels):
+    assert len(_warnings_of(_function, labels)) == 1
+
+
+# Three with a label that is neither, one without a pair to be ignored, a mask, and one that takes time to look at.
+@pytest.mark.on_cpu
+@pytest.mark.usefixtures('_first_calls')
+@pytest.mark.parametrize('labels', [[0, 1, -1], [0, 2], Tensor([0.5, 0.0, 1.0]), [1, 1], [], [[0, 1], [1, 1]],
+                                    [1] * 65536 + [0]], ids=lambda labels: str(labels)[:12])
+def test_labels_that_are_not_warned_of(labels):
+    assert _warnings_of(_function, labels) == []
+
+
+@pytest.mark.on_cpu
+@pytest.mark.usefixtures('_first_calls')
+def test_labels_are_looked_at_in_the_first_ten_calls():
+    assert _warnings_of(_function, [1, -1], calls=9) == []
+    assert len(_warnings_of(_function, [0, 1])) == 1
+    _checks._looks_left = 10
+    assert _warnings_of(_function, [1, -1], calls=10) == []
+    assert _warnings_of(_function, [0, 1]) == []
+
+
+@pytest.mark.usefixtures('_first_calls')
+@pytest.mark.parametrize('entry', [CosineEmbeddingLoss, _jitted, _within_network], ids=['cell', 'jit', 'network'])
+def test_a_graph_does_not_look_at_labels(entry):
+    ms.set_context(mode=ms.GRAPH_MODE)
+    assert _warnings_of(entry, [0, 1]) == []
+
+
+@pytest.mark.on_cpu
+@pytest.mark.usefixtures('_first_calls')
+def test_the_warning_says_what_turns_it_off():
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        exec(ZEROS_AND_ONES[ZEROS_AND_ONES.index('warnings.'):].rstrip('.'))
+        _function()(_as_input(X), _as_input(X), Tensor([0, 1, 1, 0], ms.int32))
+    assert _checks._looks_left == 0

@@ -13,6 +13,7 @@
 # limitations under the License.
 """Every rule of the arguments by itself, at its boundaries, without running anything on a device."""
 import math
+from unittest import mock
 
 import mindspore as ms
 import numpy as np
@@ -20,7 +21,7 @@ import pytest
 from mindspore import Parameter, Tensor
 
 from ms_cosine_loss import _checks
-from ms_cosine_loss._checks import check_inputs, check_margin, check_settings, check_tensors
+from ms_cosine_loss._checks import check_inputs, check_margin, check_settings, check_tensors, warn_of_zeros
 
 GOOD = {'margin': 0.0, 'reduction': 'mean', 'axis': 1, 'eps': 1e-12}
 
@@ -157,12 +158,19 @@ def test_type_is_asked_before_the_range():
 
 
 @pytest.mark.parametrize(('position', 'name'), [(0, 'logits_x1'), (1, 'logits_x2'), (2, 'labels')])
-@pytest.mark.parametrize(('value', 'type_name'), [([], 'list'), (1.5, 'float'), (None, 'NoneType'),
-                                                  (np.ones(3), 'ndarray')], ids=['list', 'float', 'None', 'ndarray'])
+@pytest.mark.parametrize(('value', 'type_name'), [([], 'list'), (1.5, 'float'), (1, 'int'), (np.int64(1), 'int64'),
+                                                  (None, 'NoneType'), (np.ones(3), 'ndarray'), ('x', 'str')],
+                         ids=lambda value: type(value).__name__)
 def test_what_is_not_a_tensor_is_named(position, name, value, type_name):
     # The values beside it are no Tensors either, but said to be: the answer alone decides.
     answers = [index != position for index in range(3)]
-    advice = '' if value is None else f' Pass mindspore.Tensor({name}).'
+    advice = f' Pass mindspore.Tensor({name}).'
+    if type_name == 'str':
+        advice = ''
+    elif value is None:
+        advice = ' Pass all of logits_x1, logits_x2 and labels.'
+    elif name == 'labels' and type_name in ('float', 'int', 'int64'):
+        advice = ' Pass one label for each pair, such as mindspore.Tensor([1, -1]).'
     _assert_refused(TypeError, f"the '{name}' must be a Tensor, but got {type_name}.{advice}",
                     check_tensors, *answers, value, value, value)
 
@@ -347,3 +355,13 @@ def test_the_lists_are_the_documented_ones():
     assert set(_checks.LOGITS_DTYPES) == set(LOGITS_DTYPES)
     assert set(_checks.LABELS_DTYPES) == set(LABELS_DTYPES)
     assert set(_checks.REDUCTIONS) == {'none', 'mean', 'sum'}
+
+
+@pytest.mark.parametrize('target', ['Ascend', 'GPU', 'CPU'])
+def test_labels_are_copied_from_no_device(monkeypatch, target):
+    labels = mock.Mock(shape=(2,), size=2, dtype=ms.int32)
+    labels.asnumpy.return_value = np.array([1, -1])
+    monkeypatch.setattr(_checks, '_looks_left', 10)
+    monkeypatch.setattr(_checks, 'device', lambda: target)
+    warn_of_zeros(labels)
+    assert labels.asnumpy.called == (target == 'CPU')

@@ -43,6 +43,7 @@ OPERATORS = {ast.Add: 'ops.add', ast.Sub: 'ops.sub', ast.Mult: 'ops.mul', ast.Di
 
 NOT_ON_TENSORS = (ast.Is, ast.IsNot, ast.In, ast.NotIn)
 
+ROOT = pathlib.Path(__file__).parents[2]
 FOLDER = pathlib.Path(inspect.getfile(ms_cosine_loss)).parent
 TREES = {str(path.relative_to(FOLDER)): ast.parse(path.read_text('utf-8')) for path in sorted(FOLDER.rglob('*.py'))}
 
@@ -108,6 +109,16 @@ def test_nothing_sets_the_device_or_the_mode():
 
 def test_version_is_the_one_in_the_metadata():
     assert ms_cosine_loss.__version__ == importlib.metadata.version('ms_cosine_loss')
+
+
+def test_version_is_the_one_that_is_cited():
+    cited = re.search(r'^version: (.+)$', (ROOT / 'CITATION.cff').read_text('utf-8'), re.M)[1]
+    assert cited == ms_cosine_loss.__version__
+
+
+def test_version_is_the_newest_in_the_changelog():
+    newest = re.search(r'^## (\S+)', (ROOT / 'CHANGELOG.md').read_text('utf-8'), re.M)[1]
+    assert newest == ms_cosine_loss.__version__
 
 
 def test_types_are_shipped():

@@ -1,0 +1,28 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""How long the faults last that take time, and where a test leaves what happened."""
+import functools
+
+import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption('--seconds', type=float, default=5, help='how long threads of tests/by_hand/faults call at once')
+    parser.addoption('--steps', type=int, default=2000, help='how many training steps tests/by_hand/faults watches')
+
+
+@pytest.fixture
+def outcome(record_property):
+    """Called with what happened, for the table of ``python -m tests.by_hand.faults``."""
+    return functools.partial(record_property, 'outcome')

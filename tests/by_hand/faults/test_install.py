@@ -1,0 +1,158 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Installs that are cut off, or that meet: what is left loads, or is not taken for a library."""
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+import venv
+
+import pytest
+
+from ms_cosine_loss.implementations import native
+from tests.processes import ROOT, end, run, start
+
+# Stands before the compiler: without optimization, because minutes of it would show nothing more. Where a library is
+# linked it can leave the half of one, as a linker that is ended does.
+_COMPILER = """#!/bin/sh
+step=compile
+for argument in "$@"; do
+  [ "$last" = -o ] && output=$argument
+  [ "$argument" = -shared ] && step=link
+  last=$argument
+done
+case "$step $output" in
+*"$MS_FAULT_AT"*)
+  if [ "$step" = link ] && [ -n "$MS_FAULT_AT" ]; then
+    c++ "$@" -O0 && truncate -s 100000 "$output"
+  fi
+  if [ -n "$MS_FAULT_AT" ]; then touch "$MS_FAULT_MARK"; sleep 600; fi
+esac
+exec c++ "$@" -O0
+"""
+_INSTALL = [sys.executable, '-m', 'pip', '--python', 'PYTHON', 'install', '-q', '--no-deps', '--no-build-isolation',
+            '--no-cache-dir', '--disable-pip-version-check', '.']
+_PATIENCE = 400
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of what an install needs, without a library, and the compiler that stands before the real one."""
+    folder = tmp_path / 'checkout'
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(
+        '.*', '*.so', '*.egg-info', 'build', 'dist', 'docs', 'tests', 'benchmarks', 'examples', '__pycache__',
+        native.BUILD_FAILURE.name))
+    compiler = tmp_path / 'compiler'
+    compiler.write_text(_COMPILER, 'utf-8')
+    compiler.chmod(0o755)
+    return folder
+
+
+def _environment(folder):
+    """The Python of a new environment that finds what is installed here, but none of our package's checkouts."""
+    venv.create(folder, with_pip=False, symlinks=True)
+    site, = folder.glob('lib/python*/site-packages')
+    # Not as a site folder, so that its .pth files, an editable install among them, do not count.
+    (site / 'here.pth').write_text(sysconfig.get_path('purelib') + '\n', 'utf-8')
+    return folder / 'bin' / 'python'
+
+
+def _start(command, checkout, **environment):
+    compiler = str(checkout.with_name('compiler'))
+    return start(command, checkout, CC=compiler, CXX=compiler, MS_COSINE_LOSS_REQUIRE_NATIVE='1',
+                 **{'MS_FAULT_AT': '', **environment})
+
+
+def _install(python):
+    return [str(python) if part == 'PYTHON' else part for part in _INSTALL]
+
+
+def _answer(python, cwd):
+    """What the package that is installed there says."""
+    finished = subprocess.run([str(python), str(pathlib.Path(__file__).with_name('answer.py'))], cwd=cwd, text=True,
+                              capture_output=True, check=False, timeout=180,
+                              env={name: value for name, value in os.environ.items() if name != 'PYTHONPATH'})
+    return (finished.stdout.strip() or finished.stderr.strip()).splitlines()[-1]
+
+
+def _way(what, checkout, folder):
+    """The command that builds the checkout in its place or installs it, and how to ask the loss that it leaves."""
+    if what == 'build_ext':
+        return ([sys.executable, 'setup.py', '-q', 'build_ext', '--inplace'],
+                lambda: run(['-m', 'tests.by_hand.faults.answer'], folder, ahead=[checkout]))
+    python = _environment(folder / 'environment')
+    return _install(python), lambda: _answer(python, folder)
+
+
+@pytest.mark.parametrize('how', [signal.SIGINT, signal.SIGKILL], ids=['SIGINT', 'SIGKILL'])
+@pytest.mark.parametrize('moment', ['compile', 'link'])
+@pytest.mark.parametrize('what', ['build_ext', 'pip install'])
+def test_interrupted_install(tmp_path, outcome, checkout, what, moment, how):
+    """An install is interrupted, then repeated."""
+    command, answer = _way(what, checkout, tmp_path)
+    mark = tmp_path / 'mark'
+    at = 'link' if moment == 'link' else 'avx512' if os.uname().machine == 'x86_64' else 'arithmetic'
+    process = _start(command, checkout, MS_FAULT_AT=at, MS_FAULT_MARK=str(mark))
+    give_up = time.monotonic() + _PATIENCE
+    while not mark.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < give_up, end(process)
+        time.sleep(0.05)
+    end(process, how)
+    assert process.returncode != 0
+    left = answer()
+    again = _start(command, checkout)
+    assert again.wait(_PATIENCE) == 0, end(again)
+    repeated = answer()
+    outcome(f'after it: {left.replace(str(checkout), "the checkout")}; after the repetition: {repeated}')
+    assert left.startswith('right, by plain' if what == 'build_ext' else 'ModuleNotFoundError')
+    assert repeated.startswith('right, by native')
+
+
+@pytest.mark.parametrize('what', ['build_ext', 'pip install'])
+def test_failing_build_where_there_is_a_library(tmp_path, outcome, checkout, what):
+    """A kernel that was built before cannot be built again."""
+    command, answer = _way(what, checkout, tmp_path)
+    built = _start(command, checkout)
+    assert built.wait(_PATIENCE) == 0, end(built)
+    before = answer()
+    failing = start(command, checkout, CC='/bin/false', CXX='/bin/false')
+    assert failing.wait(_PATIENCE) == 0, end(failing)
+    after = answer()
+    # Without the command, which says where this machine has its headers.
+    outcome(f'before: {before}; after it: {after.split(" (")[0]}')
+    assert before.startswith('right, by native')
+    assert after.startswith('right, by plain, because the kernel was not built when the package was installed (')
+    assert '/bin/false' in after
+
+
+@pytest.mark.parametrize('environments', [1, 2])
+def test_two_installs_at_once(tmp_path, outcome, checkout, environments):
+    """Two processes install one checkout at once, into so many environments."""
+    pythons = [_environment(tmp_path / f'environment{index}') for index in range(environments)]
+    both = [_start(_install(pythons[index % environments]), checkout) for index in range(2)]
+    ends = []
+    for process in both:
+        _, errors = process.communicate(timeout=_PATIENCE)
+        # pip says first that a process failed, and then what that process said.
+        reasons = [line.strip() for line in errors.splitlines() if 'rror:' in line]
+        ends.append('fails: ' + reasons[-1] if process.returncode else 'ends well')
+    answers = [_answer(python, tmp_path) for python in pythons]
+    outcome(f'one {ends[0]}, one {ends[1]}; then {"; ".join(answers)}')
+    assert 'ends well' in ends
+    assert all(each.startswith('right, by native') for each, status in zip(answers, ends) if status == 'ends well')

@@ -1,0 +1,51 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Training for long does not take more and more memory."""
+import json
+
+import pytest
+
+from tests.by_hand.faults.answer import MODES
+from tests.processes import run
+
+# What the allocator may keep; a vector of 16 numbers that each of 20,000 steps lost would be 1.2 MiB.
+SLACK = 1.0
+
+# In PyNative MindSpore keeps some 4 KiB of every step, of one multiplication or of twenty, and about 2 more of each sum
+# or tile or making of zeros, of which plain has several: how often what it keeps of one multiplication they may keep.
+PRODUCTS = {'native': 1.25, 'plain': 6}
+
+
+@pytest.mark.parametrize('mode', MODES)
+@pytest.mark.parametrize('which', ['native', 'plain'])
+def test_training_steps(request, tmp_path, outcome, which, mode):
+    """Training steps, and the memory that stays with the process."""
+    steps = request.config.getoption('--steps')
+
+    def train(which):
+        marks = run(['-m', 'tests.by_hand.faults.training', which, mode, str(steps)], tmp_path,
+                    patience=300 + steps // 10)
+        assert marks.startswith('['), marks
+        start, middle, end, milliseconds = json.loads(marks)
+        return end - start, (f'{start} MiB after 1000 steps, {middle} after {steps // 2} more, {end} after {steps}; '
+                             f'{milliseconds} ms a step')
+
+    growth, said = train(which)
+    limit = SLACK
+    if mode == 'pynative':
+        own, said_of_own = train('product')
+        limit += PRODUCTS[which] * own
+        said += f". With one of MindSpore's own multiplications as the loss: {said_of_own}"
+    outcome(said)
+    assert growth <= limit

@@ -1,0 +1,394 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Plants faults in copies of the checkout and counts how many the tests find.
+
+    python -m tests.by_hand.mutation                 # the package, then the kernel
+    python -m tests.by_hand.mutation --part kernel --sample 100 --seed 1
+    python -m tests.by_hand.mutation --minutes 4     # a piece; the same command again goes on
+
+The faults are those of planted.py and as many made by rule as --sample says. What has been run is kept in --results,
+and not run again; remove the file after a change of the package, the kernel or the tests.
+"""
+import argparse
+import collections
+import csv
+import functools
+import os
+import pathlib
+import random
+import re
+import runpy
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest.mock
+
+from tests.by_hand.mutation import planted
+from tests.by_hand.mutation.equivalent import EQUIVALENT
+from tests.by_hand.mutation.generated import Mutant, of_kernel, of_python
+
+HERE = pathlib.Path(__file__).parents[3]
+WORKERS = 2
+PACKAGE = tuple(sorted(str(path.relative_to(HERE / 'ms_cosine_loss')) for path in HERE.glob('ms_cosine_loss/**/*.py')
+                       if path.name not in ('__main__.py', '_report.py')))
+KERNEL = tuple(sorted(path.name for path in HERE.glob('kernel/*') if path.suffix in ('.cc', '.h')))
+FIELDS = ('part', 'mutant', 'outcome', 'killer', 'seconds')
+UNCHANGED = 'nothing'
+
+# The tests that watch a file, in the order of what they cost.
+ARITHMETIC = [
+    ['-k', 'pynative and plain', 'tests/st/test_value.py::test_reductions', 'tests/st/test_gradient.py::test_layouts',
+     'tests/st/test_value.py::test_zero_rows_have_cosine_zero', 'tests/st/test_value.py::test_empty_batch',
+     'tests/st/test_gradient.py::test_hinge_is_open_where_cosine_is_exactly_the_margin'],
+    ['-k', 'pynative and plain', 'tests/st/test_value.py', 'tests/st/test_gradient.py', 'tests/st/test_accuracy.py'],
+    ['-k', 'graph and plain', 'tests/st/test_value.py', 'tests/st/test_gradient.py', 'tests/st/test_accuracy.py'],
+    ['-k', 'plain', 'tests/st/test_dynamic_shape.py', 'tests/st/test_second_order.py', 'tests/st/test_properties.py']]
+ON_KERNEL = [
+    ['-k', 'pynative and not plain', 'tests/st/test_value.py::test_reductions',
+     'tests/st/test_value.py::test_every_labels_dtype_and_other_labels_cost_nothing',
+     'tests/st/test_gradient.py::test_layouts', 'tests/st/test_native.py::test_float64_far_from_one',
+     'tests/st/test_native.py::test_the_gradient_of_halves_is_rounded_to_nearest_in_whole_rows_and_their_rest'],
+    ['-k', 'not plain', 'tests/st/test_native.py', 'tests/st/test_accuracy.py', 'tests/ut/test_kernel.py'],
+    ['-k', 'not plain', 'tests/st/test_value.py', 'tests/st/test_gradient.py', 'tests/st/test_hinge.py',
+     'tests/st/test_second_order.py']]
+DYNAMIC = ['-k', 'not plain', 'tests/st/test_dynamic_native.py', 'tests/st/test_dynamic_shape.py']
+STAGES = {
+    '_checks.py': [['tests/ut/test_checks.py'], ['tests/st/test_dynamic_shape.py', 'tests/st/test_wrong_inputs.py']],
+    '_calls.py': [['tests/ut/test_calls.py'], ['tests/st/test_wrong_inputs.py']],
+    '_loss.py': [['tests/st/test_value.py::test_function_equals_cell', 'tests/st/test_value.py::test_defaults',
+                  'tests/ut/test_package.py'], ['tests/st/test_cell.py', 'tests/st/test_wrong_inputs.py']],
+    'native.py': [['-k', 'pynative and native', 'tests/st/test_value.py::test_reductions',
+                    'tests/st/test_second_order.py::test_products'],
+                   ['tests/ut/test_select.py', 'tests/ut/test_library.py', 'tests/st/test_native.py'],
+                   ['-k', 'not plain', 'tests/st/test_gradient.py', 'tests/st/test_second_order.py'], DYNAMIC],
+    'plain.py': ARITHMETIC,
+    'infer.cc': [DYNAMIC],
+    'shapes.cc': [*ON_KERNEL[:1], DYNAMIC],
+    '_shapes.py': ARITHMETIC,
+    '_select.py': [['tests/ut/test_select.py'], ['tests/st/test_native.py', 'tests/st/test_report.py']],
+    'second_order.cc': [['-k', 'pynative and not plain', 'tests/st/test_second_order.py'],
+                        ['-k', 'pynative and not plain and second', 'tests/st/test_hinge.py'], *ON_KERNEL[1:]],
+    **dict.fromkeys(('hinge.cc', 'hinge.h'), [['-k', 'pynative and not plain', 'tests/st/test_hinge.py'],
+                                              ['tests/by_hand/fuzz/test_hinge.py'], *ON_KERNEL[1:]]),
+    'thread_pool.cc': [['tests/ut/test_kernel.py', 'tests/st/test_native.py::test_large_broadcasts'], *ON_KERNEL[1:]],
+    'interface.cc': [*ON_KERNEL, ['tests/ut/test_select.py', '-k', 'instruction_set']],
+    'broadcast.cc': [['-k', 'pynative and not plain and (broadcast or layouts)', 'tests/st/test_gradient.py'],
+                     *ON_KERNEL[1:]],
+}
+# For what survives those, with --rest.
+REST = [[str(path.relative_to(HERE))] for path in sorted(HERE.glob('tests/[us]t/test_*.py'))] + [['ms_cosine_loss']]
+# What the sanitizers' script calls for each instruction set: the driver, and the fuzzer's corpus, which is judged on an
+# interface that shares even small work.
+DRIVER, CASES = 'kernel/test/driver.cc', '200'
+REPLAY, CORPUS = 'kernel/test/fuzz.cc', 'kernel/test/corpus'
+
+
+def stages_of(file):
+    """The tests that watch a file of the checkout, in stages."""
+    return STAGES.get(file.partition('/')[2], ON_KERNEL if file.startswith('kernel/') else ARITHMETIC)
+
+
+def _planted(folder, table):
+    for name, old, new, breaks in table:
+        file = f'{folder}/{name}'
+        source = (HERE / file).read_bytes()
+        if source.count(old.encode()) != 1:
+            raise SystemExit(f'{file} has not one place that reads: {old}')
+        start = source.index(old.encode())
+        yield Mutant(file, source, start, start + len(old.encode()), new, breaks)
+
+
+def mutants_of(part, seed, sample):
+    """The planted mutants of a part, and a sample of those made by rule."""
+    folder, names, table, made = (('ms_cosine_loss', PACKAGE, planted.PACKAGE, of_python) if part == 'package' else
+                                  ('kernel', KERNEL, planted.KERNEL, of_kernel))
+    files = [f'{folder}/{name}' for name in names]
+    every = [mutant for file in files for mutant in made(file, (HERE / file).read_bytes())]
+    unknown = {key for key in EQUIVALENT if key[0] in files} - {(each.file, *each.change()) for each in every}
+    if unknown:
+        raise SystemExit(f'equivalent.py speaks of what is not there: {unknown}')
+    random.Random(seed).shuffle(every)
+    return [*_planted(folder, table), *(every if sample is None else every[:sample])]
+
+
+class Kernel:
+    """The objects of the unchanged kernel, and how one is built again."""
+
+    def __init__(self, folder):
+        # As setup.py builds it, but with less optimization, because it is built often and runs briefly.
+        with unittest.mock.patch('setuptools.setup'):
+            self.setup = runpy.run_path(str(HERE / 'setup.py'))
+        self.flags = ['-O1' if flag == '-O3' else flag for flag in self.setup['FLAGS']]
+        self.sets = list(reversed(self.setup['INSTRUCTION_SETS']))
+        self.sources = {pathlib.Path(source).stem: source for source in self.setup['KERNEL']}
+        self.sources.update(dict.fromkeys(self.sets, self.setup['ARITHMETIC']), driver=DRIVER, replay=REPLAY)
+        self.objects = {name: self.compile(HERE, name, folder) for name in self.sources}
+        self.small_interface = self.compile_small_interface(HERE, folder)
+
+    def compile(self, checkout, name, folder):
+        """The path of an object; None if the compiler refuses it."""
+        target = folder / f'{name}.o'
+        # Without paths in it, so that equal code makes equal objects.
+        command = ['g++', *self.flags, f'-DMS_COSINE_LOSS_INSTRUCTION_SET={name}', '-DFUZZ_REPLAY',
+                   *self.setup['INSTRUCTION_SETS'].get(name, []), '-c', self.sources[name], '-o', str(target)]
+        finished = subprocess.run(command, check=False, cwd=checkout, capture_output=True)
+        return target if finished.returncode == 0 else None
+
+    def compile_small_interface(self, checkout, folder):
+        """The object that stands for the interface in the replay; None where a fault is in what it replaces."""
+        finished = subprocess.run(['bash', '-c', 'source test/build.sh && build_small_interface "$0" g++ -O1 -w',
+                                   str(folder)], check=False, cwd=checkout / 'kernel')
+        return None if finished.returncode else folder / 'interface_of_test.o'
+
+    def includes(self, source, header):
+        """Whether a source includes a header, by whatever way."""
+        text = (HERE / source).read_text('utf-8')
+        names = [pathlib.Path(source).parent / name for name in re.findall(r'#include "(.+)"', text)]
+        return any(name.name == header or self.includes(name, header) for name in names)
+
+    def rebuilt(self, checkout, file, folder):
+        """The objects that `file` changes, by name; None if one does not compile.
+
+        An instruction set is left alone where a better one has changed, because one of them is enough.
+        """
+        changed = {}
+        for name, source in self.sources.items():
+            if source != file and not self.includes(source, pathlib.Path(file).name):
+                continue
+            if name in self.sets and any(each in changed for each in self.sets[:self.sets.index(name)]):
+                continue
+            built = self.compile(checkout, name, folder)
+            if built is None:
+                return None
+            if built.read_bytes() != self.objects[name].read_bytes():
+                changed[name] = built
+        return changed
+
+    def link(self, checkout, changed, folder):
+        """Puts the library into the checkout, and returns the driver and the replay."""
+        objects = {**self.objects, **changed}
+        driver, replay = objects.pop('driver'), objects.pop('replay')
+        small = self.compile_small_interface(checkout, folder) if 'interface' in changed else None
+        replayed = {**objects, 'interface': small or self.small_interface}
+        library = checkout / 'ms_cosine_loss' / self.setup['LIBRARY']
+        programs = folder / 'replay', folder / 'driver'
+        for target, parts in ((library, ['-shared', *objects.values()]), (programs[1], [driver, *objects.values()]),
+                              (programs[0], [replay, *replayed.values()])):
+            subprocess.run(['g++', *map(str, parts), '-o', str(target), *self.setup['LINK_FLAGS']], check=True)
+        return programs
+
+
+class Worker:
+    """A copy of the checkout in which one mutant after the other is tried."""
+
+    def __init__(self, folder, kernel, limits):
+        self.checkout = folder / 'checkout'
+        shutil.copytree(HERE, self.checkout, ignore=shutil.ignore_patterns(
+            '.git', '.nox', '.hypothesis', '.venv', '__pycache__', 'build', 'dist'))
+        self.folder, self.kernel, self.limits = folder, kernel, limits
+
+    def run(self, command, limit, **environment):
+        """Whether a command succeeds in time, and the first test that it says has failed."""
+        # No bytecode: it is told apart by seconds, and mutants follow one another faster.
+        process = subprocess.Popen(command, cwd=self.checkout, text=True, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, start_new_session=True, env={
+                                       **os.environ, 'PYTHONPATH': str(self.checkout), 'PYTHONDONTWRITEBYTECODE': '1',
+                                       **environment})
+        try:
+            output, _ = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            return False, 'no end'
+        failed = re.findall(r'^(?:FAILED|ERROR) (\S+)', output, re.M)
+        return process.returncode == 0, failed[0] if failed else f'exit {process.returncode}: {output[-200:]}'
+
+    def stage(self, arguments):
+        """Whether the tests of a stage pass, and the first one that does not."""
+        command = [sys.executable, '-m', 'pytest', '-x', '-q', '-p', 'no:cacheprovider', '--cases', 'all', *arguments]
+        return self.run(command, self.limits.get(' '.join(arguments), 900))
+
+    def judge(self, program, instruction_set):
+        """The same of the driver or the replay."""
+        arguments = [CASES] if program.name == 'driver' else sorted(map(str, (HERE / CORPUS).iterdir()))
+        passed, failed = self.run([str(program), *arguments], 120, MS_COSINE_LOSS_INSTRUCTION_SET=instruction_set)
+        return passed, f'{program.name}, {instruction_set}: {failed}'
+
+    def killer(self, stages, changed):
+        """What fails in the checkout as it is now; None if nothing does."""
+        checks = [functools.partial(self.stage, arguments) for arguments in stages]
+        if changed is not None:
+            programs = self.kernel.link(self.checkout, changed, self.folder)
+            sets = [each for each in self.kernel.sets if each in changed] or self.kernel.sets[:1]
+            judges = [functools.partial(self.judge, program, each) for program in programs for each in sets]
+            # After the first tests, because most of the others take longer. They run on the best instruction set alone.
+            checks = [*checks[:1], *judges, *checks[1:]] if set(changed) - set(self.kernel.sets[1:]) else judges
+        for check in checks:
+            passed, failed = check()
+            if not passed:
+                return failed
+        return None
+
+    def outcome(self, mutant, stages):
+        """The outcome and the killer of a mutant."""
+        if (mutant.file, *mutant.change()) in EQUIVALENT:
+            return 'equivalent', EQUIVALENT[(mutant.file, *mutant.change())]
+        target = self.checkout / mutant.file
+        target.write_bytes(mutant.text())
+        try:
+            changed = None
+            if mutant.file.startswith('kernel/'):
+                changed = self.kernel.rebuilt(self.checkout, mutant.file, self.folder)
+                if changed is None:
+                    return 'does not compile', ''
+                if not changed:
+                    return 'same code', ''
+            killer = self.killer(stages, changed)
+            return ('survived', '') if killer is None else ('killed', killer)
+        finally:
+            target.write_bytes(mutant.source)
+
+
+class Results:
+    """What has been run, kept in a file."""
+
+    def __init__(self, path):
+        self.path, self.lock = path, threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open('a+', newline='', encoding='utf-8') as file:
+            file.seek(0)
+            self.rows = list(csv.DictReader(file))
+            if not self.rows:
+                csv.writer(file).writerow(FIELDS)
+        self.done = {(row['part'], row['mutant']): row for row in self.rows}
+
+    def outcome(self, part, mutant):
+        """The outcome of a mutant, '' before it has one."""
+        return self.done.get((part, mutant.name()), {'outcome': ''})['outcome']
+
+    def add(self, *values):
+        """Writes a row down."""
+        with self.lock, self.path.open('a', newline='', encoding='utf-8') as file:
+            csv.writer(file).writerow(values)
+            row = dict(zip(FIELDS, map(str, values)))
+            self.done[row['part'], row['mutant']] = row
+            print(f"{row['outcome']:16} {row['seconds']:>5} s  {row['mutant']}  {row['killer'][:90]!r}", flush=True)
+
+
+def _check_the_unchanged(part, stages, worker, results, stop):
+    """Every stage has to pass without a fault; how long it takes is what a fault is given a multiple of."""
+    for name, arguments in {' '.join(stage): stage for stage in stages}.items():
+        key = f'{UNCHANGED}: {name}'
+        if (part, key) not in results.done:
+            if time.monotonic() > stop:
+                return False
+            started = time.monotonic()
+            passed, failed = worker.stage(arguments)
+            if not passed:
+                raise SystemExit(f'without any fault: {failed}')
+            results.add(part, key, 'passed', '', round(time.monotonic() - started))
+        # Twice the time on a busy machine is no fault.
+        worker.limits[name] = max(90, 4 * float(results.done[part, key]['seconds']))
+    return True
+
+
+def _run(part, mutants, is_rest, results, stop):
+    if is_rest:
+        todo = [mutant for mutant in mutants if results.outcome(part, mutant) == 'survived']
+    else:
+        todo = [mutant for mutant in mutants if not results.outcome(part, mutant)]
+    if not todo:
+        return
+    stages = {mutant.file: REST if is_rest else stages_of(mutant.file) for mutant in todo}
+    with tempfile.TemporaryDirectory() as scratch:
+        folders = [pathlib.Path(scratch) / str(number) for number in range(WORKERS + 1)]
+        for folder in folders:
+            folder.mkdir()
+        kernel = Kernel(folders[-1]) if part == 'kernel' else None
+        limits = {}
+        workers = [Worker(folder, kernel, limits) for folder in folders[:-1]]
+        if kernel:
+            programs = kernel.link(workers[0].checkout, {}, workers[0].folder)
+            # What the sanitizers' script runs, this machine can run.
+            kernel.sets = [each for each in kernel.sets
+                           if all(workers[0].judge(program, each)[0] for program in programs)]
+        if not _check_the_unchanged(part, sum(stages.values(), []), workers[0], results, stop):
+            return
+        waiting = collections.deque(todo)
+
+        def work(worker):
+            while waiting and time.monotonic() < stop:
+                try:
+                    mutant = waiting.popleft()
+                except IndexError:
+                    return
+                started = time.monotonic()
+                outcome, killer = worker.outcome(mutant, stages[mutant.file])
+                if is_rest and outcome == 'survived':
+                    outcome = 'survived all'
+                results.add(part, mutant.name(), outcome, killer, round(time.monotonic() - started))
+
+        threads = [threading.Thread(target=work, args=(worker,)) for worker in workers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+def _report(part, mutants, results):
+    rows = [results.done[part, mutant.name()] for mutant in mutants if (part, mutant.name()) in results.done]
+    counts = {outcome: sum(row['outcome'] == outcome for row in rows)
+              for outcome in ('killed', 'survived', 'survived all', 'equivalent', 'same code', 'does not compile')}
+    by_kernel = sum(row['killer'].startswith(('driver', 'replay')) for row in rows)
+    told = counts['killed'] + counts['survived'] + counts['survived all']
+    print(f"\n{part}: {', '.join(f'{count} {outcome}' for outcome, count in counts.items())}"
+          f'{f", {by_kernel} by driver or corpus" if by_kernel else ""}; {len(mutants) - len(rows)} not run yet')
+    print(f"{part}: {counts['killed']} of {told} killed, {100 * counts['killed'] / max(1, told):.1f} %")
+    for row in rows:
+        if row['outcome'].startswith('survived'):
+            print(f"  {row['outcome']}: {row['mutant']}")
+    return counts['killed'] >= 0.95 * told and len(rows) == len(mutants)
+
+
+def main():
+    """Parses the command line, runs, and ends with 1 below 95 % or before the end."""
+    parser = argparse.ArgumentParser(prog='python -m tests.by_hand.mutation', description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--part', choices=['package', 'kernel'])
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--sample', type=int, default=100, help='mutants made by rule, in each part; -1 for all')
+    parser.add_argument('--minutes', type=float, default=float('inf'), help='no mutant is begun after them')
+    parser.add_argument('--rest', action='store_true', help='the rest of the suite for those that survived')
+    parser.add_argument('--results', type=pathlib.Path, default=HERE / 'build' / 'mutation.csv')
+    parser.add_argument('--list', action='store_true', help='print the mutants and run nothing')
+    arguments = parser.parse_args()
+    stop = time.monotonic() + 60 * arguments.minutes
+    results = Results(arguments.results)
+    is_enough = True
+    for part in [arguments.part] if arguments.part else ['package', 'kernel']:
+        mutants = mutants_of(part, arguments.seed, None if arguments.sample < 0 else arguments.sample)
+        if arguments.list:
+            print('\n'.join(mutant.name() for mutant in mutants))
+            continue
+        _run(part, mutants, arguments.rest, results, stop)
+        is_enough &= _report(part, mutants, results)
+    raise SystemExit(0 if is_enough else 1)
+
+
+if __name__ == '__main__':
+    main()
