@@ -31,9 +31,8 @@ def is_set(variable):
     return os.environ.get(variable, '0') not in ('', '0')
 
 
-KERNEL = [f'kernel/{name}.cc' for name in
-          ('broadcast', 'hinge', 'infer', 'interface', 'layout', 'second_order', 'shapes', 'thread_pool')]
 ARITHMETIC = 'kernel/arithmetic.cc'
+KERNEL = sorted({f'kernel/{path.name}' for path in (HERE / 'kernel').glob('*.cc')} - {ARITHMETIC})
 LIBRARY = 'libms_cosine_loss.so'
 FAILURE = 'native_build_failure.txt'
 # Contraction is off because exact error terms of sums and products cannot bear it; the kernel asks for fused

@@ -36,22 +36,37 @@ extern "C" int64_t read_two(const float *x1, const float *x2, int64_t count, int
   return sum;
 }
 
-// The outputs are aligned to 32 bytes; `stream` writes past the caches.
-extern "C" void read_two_write_two(const float *x1, const float *x2, float *y1, float *y2, int64_t count, int threads,
-                                   int stream) {
+namespace {
+
+template <bool kStream>
+inline void copy(const float *from, float *to, int64_t count) {
+  for (int64_t i = 0; i < count; i += 8) {
+    const __m256 value = _mm256_loadu_ps(from + i);
+    kStream ? _mm256_stream_ps(to + i, value) : _mm256_storeu_ps(to + i, value);
+  }
+}
+
+template <bool kStream, int64_t kTurn>
+void write_in_turns(const float *x1, const float *x2, float *y1, float *y2, int64_t count, int threads) {
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (int64_t part = 0; part < count / 4096; ++part) {
-    const int64_t start = part * 4096;
-    for (int64_t i = start; i < start + 4096; i += 8) {
-      const __m256 a = _mm256_loadu_ps(x1 + i), b = _mm256_loadu_ps(x2 + i);
-      if (stream) {
-        _mm256_stream_ps(y1 + i, b);
-        _mm256_stream_ps(y2 + i, a);
-      } else {
-        _mm256_storeu_ps(y1 + i, b);
-        _mm256_storeu_ps(y2 + i, a);
-      }
+    for (int64_t i = part * 4096; i < (part + 1) * 4096; i += kTurn) {
+      copy<kStream>(x2 + i, y1 + i, kTurn);
+      copy<kStream>(x1 + i, y2 + i, kTurn);
     }
+    _mm_sfence();
   }
-  _mm_sfence();
+}
+
+}  // namespace
+
+// `turn` bytes to one output, then to the other: 32, a line of 64, two of them, or a page of 4096. The outputs are
+// aligned to 32 bytes; `stream` writes past the caches.
+extern "C" void read_two_write_two(const float *x1, const float *x2, float *y1, float *y2, int64_t count, int threads,
+                                   int stream, int turn) {
+  const auto write = turn == 32    ? (stream ? write_in_turns<true, 8> : write_in_turns<false, 8>)
+                     : turn == 64  ? (stream ? write_in_turns<true, 16> : write_in_turns<false, 16>)
+                     : turn == 128 ? (stream ? write_in_turns<true, 32> : write_in_turns<false, 32>)
+                                   : (stream ? write_in_turns<true, 1024> : write_in_turns<false, 1024>);
+  write(x1, x2, y1, y2, count, threads);
 }

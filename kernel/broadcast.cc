@@ -17,7 +17,9 @@
 #include <cmath>
 
 #include "double_double.h"
+#include "dtypes.h"
 #include "element.h"
+#include "pairs.h"
 #include "thread_pool.h"
 
 namespace ms_cosine_loss {
@@ -25,46 +27,30 @@ namespace {
 
 constexpr int64_t kRunLength = 512;
 
-// An axis as one of the inputs sees it: its own steps, those of the other input, and those through the pairs.
-struct Axis {
-  int64_t length;
-  int64_t own;
-  int64_t other;
-  int64_t pair;
-};
+void add(const Axis &axis, Axes *axes) { axes->axes[axes->count++] = axis; }
 
-struct Axes {
-  Axis axes[kMaxRank + 1];
-  int count = 0;
+int64_t size_of(const Axes &axes) {
   int64_t size = 1;
-
-  void add(Axis axis) {
-    axes[count++] = axis;
-    size *= axis.length;
-  }
-  // Where the element `index` of all these axes lies.
-  Axis position(int64_t index) const {
-    Axis at = {1, 0, 0, 0};
-    for (int i = count - 1; i >= 0; --i) {
-      const int64_t step = index % axes[i].length;
-      index /= axes[i].length;
-      at.own += step * axes[i].own;
-      at.other += step * axes[i].other;
-      at.pair += step * axes[i].pair;
-    }
-    return at;
-  }
-};
+  for (int i = 0; i < axes.count; ++i) size *= axes.axes[i].length;
+  return size;
+}
 
 // One input's gradient.
 struct Side {
-  Axes kept;
-  Axes summed;
+  Axes kept = {};
+  Axes summed = {};
   // The axis along which elements are taken in one go.
   Axis run;
+  int64_t kept_size;
+  int64_t summed_size;
   const void *own;
   const void *other;
   void *gradient;
+  // This input's member of a place or an axis, and the other input's.
+  int64_t Place::*own_place;
+  int64_t Place::*other_place;
+  int64_t Axis::*own_stride;
+  int64_t Axis::*other_stride;
   double Coefficients::*along;
   int Coefficients::*own_exponent;
   int Coefficients::*other_exponent;
@@ -73,50 +59,52 @@ struct Side {
     own = is_first ? problem.x1 : problem.x2;
     other = is_first ? problem.x2 : problem.x1;
     gradient = is_first ? problem.gradient1 : problem.gradient2;
+    own_place = is_first ? &Place::at1 : &Place::at2;
+    other_place = is_first ? &Place::at2 : &Place::at1;
+    own_stride = is_first ? &Axis::stride1 : &Axis::stride2;
+    other_stride = is_first ? &Axis::stride2 : &Axis::stride1;
     along = is_first ? &Coefficients::along1 : &Coefficients::along2;
     own_exponent = is_first ? &Coefficients::exponent1 : &Coefficients::exponent2;
     other_exponent = is_first ? &Coefficients::exponent2 : &Coefficients::exponent1;
-    const auto seen = [is_first](int64_t length, int64_t stride1, int64_t stride2, int64_t pair) {
-      return is_first ? Axis{length, stride1, stride2, pair} : Axis{length, stride2, stride1, pair};
-    };
-    int64_t pair = problem.pairs;
-    for (int i = 0; i < problem.axes_count; ++i) {
-      const BatchAxis &axis = problem.axes[i];
-      pair /= axis.length;
-      const Axis current = seen(axis.length, axis.stride1, axis.stride2, pair);
-      (current.own == 0 ? summed : kept).add(current);
+    for (int i = 0; i < problem.batch.count; ++i) {
+      const Axis &axis = problem.batch.axes[i];
+      add(axis, axis.*own_stride == 0 ? &summed : &kept);
     }
-    const Axis lanes = seen(problem.lanes, problem.lane_stride1, problem.lane_stride2, 1);
-    const Axis vector = seen(problem.length, problem.stride1, problem.stride2, 0);
-    if (lanes.own == 1) {
-      kept.add(vector);
+    const Axis lanes = {problem.lanes, problem.lane_stride1, problem.lane_stride2, 1};
+    const Axis vector = {problem.length, problem.stride1, problem.stride2, 0};
+    if (lanes.*own_stride == 1) {
+      add(vector, &kept);
       run = lanes;
     } else {
-      summed.add(lanes);
+      add(lanes, &summed);
       run = vector;
     }
+    kept_size = size_of(kept);
+    summed_size = size_of(summed);
   }
 
   int64_t runs() const { return (run.length + kRunLength - 1) / kRunLength; }
-  int64_t tasks() const { return kept.size * runs(); }
+  int64_t tasks() const { return kept_size * runs(); }
 
   template <class T>
   void gather(const Coefficients *coefficients, int64_t task) const {
-    const Axis place = kept.position(task / runs());
+    const int64_t own_step = run.*own_stride, other_step = run.*other_stride, pair_step = run.stride_of_pairs;
+    const Place place = place_of(kept, task / runs());
     const int64_t start = task % runs() * kRunLength;
     const int64_t count = run.length - start < kRunLength ? run.length - start : kRunLength;
-    const T *own_elements = static_cast<const T *>(own) + place.own + start * run.own;
+    const T *own_elements = static_cast<const T *>(own) + place.*own_place + start * own_step;
     double sums[kRunLength] = {}, compensations[kRunLength] = {};
-    for (int64_t index = 0; index < summed.size; ++index) {
-      const Axis step = summed.position(index);
-      const T *other_elements = static_cast<const T *>(other) + place.other + step.other + start * run.other;
-      const Coefficients *by = coefficients + place.pair + step.pair + start * run.pair;
+    for (int64_t index = 0; index < summed_size; ++index) {
+      const Place step = place_of(summed, index);
+      const T *other_elements =
+          static_cast<const T *>(other) + place.*other_place + step.*other_place + start * other_step;
+      const Coefficients *by = coefficients + place.pair + step.pair + start * pair_step;
       for (int64_t i = 0; i < count; ++i) {
-        const Coefficients &current = by[i * run.pair];
+        const Coefficients &current = by[i * pair_step];
         // An ignored pair, whatever it holds.
         if (current.across == 0 && current.*along == 0) continue;
-        const double own_element = widened(own_elements[i * run.own]);
-        const double other_element = widened(other_elements[i * run.other]);
+        const double own_element = widened(own_elements[i * own_step]);
+        const double other_element = widened(other_elements[i * other_step]);
         double value;
         if (current.exponent1 == 0 && current.exponent2 == 0) {
           value = current.across * other_element + current.*along * own_element;
@@ -130,8 +118,8 @@ struct Side {
         compensations[i] += error;
       }
     }
-    T *to = static_cast<T *>(gradient) + place.own + start * run.own;
-    for (int64_t i = 0; i < count; ++i) narrow(sums[i] + compensations[i], to + i * run.own);
+    T *to = static_cast<T *>(gradient) + place.*own_place + start * own_step;
+    for (int64_t i = 0; i < count; ++i) narrow(sums[i] + compensations[i], to + i * own_step);
   }
 };
 
@@ -146,16 +134,7 @@ void gather(const Problem &problem, int threads) {
 }  // namespace
 
 void gather_gradients(const Problem &problem, int threads) {
-  switch (problem.dtype) {
-    case Dtype::kFloat16:
-      return gather<Float16>(problem, threads);
-    case Dtype::kBFloat16:
-      return gather<BFloat16>(problem, threads);
-    case Dtype::kFloat32:
-      return gather<float>(problem, threads);
-    default:
-      return gather<double>(problem, threads);
-  }
+  with_real(problem.dtype, [&](auto zero) { gather<decltype(zero)>(problem, threads); });
 }
 
 }  // namespace ms_cosine_loss

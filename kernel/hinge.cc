@@ -18,6 +18,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "dtypes.h"
 #include "element.h"
 
 namespace ms_cosine_loss {
@@ -177,16 +178,10 @@ int sign_of_gap(const Problem &problem, const T *x1, const T *x2) {
 }  // namespace
 
 int exact_sign_of_gap(const Problem &problem, const void *x1, const void *x2) {
-  switch (problem.dtype) {
-    case Dtype::kFloat16:
-      return sign_of_gap(problem, static_cast<const Float16 *>(x1), static_cast<const Float16 *>(x2));
-    case Dtype::kBFloat16:
-      return sign_of_gap(problem, static_cast<const BFloat16 *>(x1), static_cast<const BFloat16 *>(x2));
-    case Dtype::kFloat32:
-      return sign_of_gap(problem, static_cast<const float *>(x1), static_cast<const float *>(x2));
-    default:
-      return sign_of_gap(problem, static_cast<const double *>(x1), static_cast<const double *>(x2));
-  }
+  return with_real(problem.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    return sign_of_gap(problem, static_cast<const T *>(x1), static_cast<const T *>(x2));
+  });
 }
 
 }  // namespace ms_cosine_loss

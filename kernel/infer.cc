@@ -18,18 +18,17 @@
 #include <cstdint>
 #include <vector>
 
-#define MS_COSINE_LOSS_EXPORT extern "C" __attribute__((visibility("default")))
+#include "interface.h"
 
 #if defined(__clang__)
 #pragma clang diagnostic ignored "-Wreturn-type-c-linkage"
 #endif
 
+namespace ms_cosine_loss {
 namespace {
 
 using Shape = std::vector<int64_t>;
 using Dtypes = std::vector<int>;
-
-enum Input { kLogits1, kLogits2, kLabels, kSettings, kMargin, kUpstream };
 
 Shape shape_of(Input input, const int *ndims, int64_t *const *shapes) {
   return Shape(shapes[input], shapes[input] + ndims[input]);
@@ -60,3 +59,5 @@ MS_COSINE_LOSS_EXPORT std::vector<Shape> ms_cosine_loss_second_orderInferShape(i
 MS_COSINE_LOSS_EXPORT Dtypes ms_cosine_loss_second_orderInferType(Dtypes types, void *) {
   return {types[kLogits1], types[kLogits2], types[kUpstream]};
 }
+
+}  // namespace ms_cosine_loss

@@ -25,16 +25,16 @@
 #include <vector>
 
 #include "broadcast.h"
+#include "dtypes.h"
 #include "element.h"
 #include "floating_point.h"
+#include "interface.h"
 #include "layout.h"
 #include "pairs.h"
 #include "problem.h"
 #include "second_order.h"
 #include "shapes.h"
 #include "thread_pool.h"
-
-#define MS_COSINE_LOSS_EXPORT extern "C" __attribute__((visibility("default")))
 
 namespace ms_cosine_loss {
 
@@ -45,12 +45,6 @@ extern const InstructionSet avx512;
 #endif
 
 namespace {
-
-// What the fourth input holds: the settings as int64, the real number as its bits, so that no mixed precision can round
-// it. The fifth is the margin: bits where it is constant, a real number where it is given anew in each call.
-enum Setting { kEps, kReduction, kAxis, kThreads, kSettingsCount };
-
-enum Input { kLogits1, kLogits2, kLabels, kSettings, kMargin, kUpstream };
 
 // Elements below which one thread is faster than waking others, and the share that a task takes.
 constexpr int64_t kSerialElements = int64_t{1} << 17;
@@ -69,12 +63,6 @@ Dtype dtype_of(const char *name) {
   }
   return Dtype::kUnknown;
 }
-
-bool is_real(Dtype dtype) {
-  return dtype == Dtype::kFloat16 || dtype == Dtype::kBFloat16 || dtype == Dtype::kFloat32 || dtype == Dtype::kFloat64;
-}
-
-int64_t size_of(Dtype dtype) { return dtype == Dtype::kFloat64 ? 8 : dtype == Dtype::kFloat32 ? 4 : 2; }
 
 const InstructionSet &choose_instruction_set() {
 #if defined(__x86_64__)
@@ -325,8 +313,7 @@ MS_COSINE_LOSS_EXPORT int ms_cosine_loss_second_order(int nparam, void **params,
   throw ms_cosine_loss::OutOfMemory();
 }
 
-// Counted up whenever a call would mean something else.
-MS_COSINE_LOSS_EXPORT int ms_cosine_loss_interface_version() { return 3; }
+MS_COSINE_LOSS_EXPORT int ms_cosine_loss_interface_version() { return ms_cosine_loss::kInterfaceVersion; }
 
 MS_COSINE_LOSS_EXPORT const char *ms_cosine_loss_instruction_set() { return ms_cosine_loss::instruction_set().name; }
 

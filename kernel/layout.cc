@@ -30,33 +30,39 @@ void lay_out(const int64_t *shape1, const int64_t *shape2, int rank, int axis, P
   problem->stride2 = strides2[axis];
   problem->pairs = 1;
   problem->is_broadcast = false;
-  problem->axes_count = 0;
+  Axes &batch = problem->batch;
+  batch.count = 0;
   for (int i = 0; i < rank; ++i) {
     if (i == axis) continue;
     const int64_t length = shape1[i] == 1 ? shape2[i] : shape1[i];
     problem->pairs *= length;
     problem->is_broadcast |= shape1[i] != shape2[i];
     if (length == 1) continue;
-    const BatchAxis current = {length, shape1[i] == 1 ? 0 : strides1[i], shape2[i] == 1 ? 0 : strides2[i]};
+    const Axis current = {length, shape1[i] == 1 ? 0 : strides1[i], shape2[i] == 1 ? 0 : strides2[i], 0};
     // Two axes that step as one become one. Across the axis of the vectors they do so only where its length is 1.
-    if (problem->axes_count > 0) {
-      BatchAxis &last = problem->axes[problem->axes_count - 1];
+    if (batch.count > 0) {
+      Axis &last = batch.axes[batch.count - 1];
       if (last.stride1 == current.stride1 * length && last.stride2 == current.stride2 * length) {
-        last = {last.length * length, current.stride1, current.stride2};
+        last = {last.length * length, current.stride1, current.stride2, 0};
         continue;
       }
     }
-    problem->axes[problem->axes_count++] = current;
+    batch.axes[batch.count++] = current;
   }
   problem->has_rows = problem->stride1 == 1 && problem->stride2 == 1;
   problem->lanes = 1;
   problem->lane_stride1 = problem->lane_stride2 = 0;
   if (!problem->has_rows) {
     // Whatever comes after the axis of the vectors ends in an axis that steps by one element.
-    const BatchAxis &innermost = problem->axes[--problem->axes_count];
+    const Axis &innermost = batch.axes[--batch.count];
     problem->lanes = innermost.length;
     problem->lane_stride1 = innermost.stride1;
     problem->lane_stride2 = innermost.stride2;
+  }
+  int64_t pairs = problem->lanes;
+  for (int i = batch.count - 1; i >= 0; --i) {
+    batch.axes[i].stride_of_pairs = pairs;
+    pairs *= batch.axes[i].length;
   }
 }
 

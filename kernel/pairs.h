@@ -16,6 +16,7 @@
 #ifndef MS_COSINE_LOSS_KERNEL_PAIRS_H_
 #define MS_COSINE_LOSS_KERNEL_PAIRS_H_
 
+#include "dtypes.h"
 #include "element.h"
 #include "problem.h"
 
@@ -25,57 +26,59 @@ namespace {
 
 enum class Label { kIgnored, kSimilar, kDissimilar };
 
-template <class Bits>
-inline Label label_from(const void *labels, int64_t pair, Bits one, Bits minus_one) {
-  const Bits label = static_cast<const Bits *>(labels)[pair];
+template <class Number>
+inline Label label_from(Number label, Number one, Number minus_one) {
   return label == one ? Label::kSimilar : label == minus_one ? Label::kDissimilar : Label::kIgnored;
 }
 
+template <class T>
+inline Label label_from(T label) {
+  return label_from<T>(label, 1, -1);
+}
+inline Label label_from(Float16 label) { return label_from<uint16_t>(label.bits, 0x3c00u, 0xbc00u); }
+inline Label label_from(BFloat16 label) { return label_from<uint16_t>(label.bits, 0x3f80u, 0xbf80u); }
+
 inline Label label_of(const Problem &problem, int64_t pair) {
-  switch (problem.labels_dtype) {
-    case Dtype::kInt8:
-      return label_from<int8_t>(problem.labels, pair, 1, -1);
-    case Dtype::kInt16:
-      return label_from<int16_t>(problem.labels, pair, 1, -1);
-    case Dtype::kInt32:
-      return label_from<int32_t>(problem.labels, pair, 1, -1);
-    case Dtype::kInt64:
-      return label_from<int64_t>(problem.labels, pair, 1, -1);
-    case Dtype::kFloat16:
-      return label_from<uint16_t>(problem.labels, pair, 0x3c00u, 0xbc00u);
-    case Dtype::kBFloat16:
-      return label_from<uint16_t>(problem.labels, pair, 0x3f80u, 0xbf80u);
-    case Dtype::kFloat32:
-      return label_from<float>(problem.labels, pair, 1, -1);
-    default:
-      return label_from<double>(problem.labels, pair, 1, -1);
-  }
+  return with_type(problem.labels_dtype,
+                   [&](auto zero) { return label_from(static_cast<const decltype(zero) *>(problem.labels)[pair]); });
 }
 
 inline double number_at(const void *numbers, Dtype dtype, int64_t index) {
-  switch (dtype) {
-    case Dtype::kFloat16:
-      return widened(static_cast<const Float16 *>(numbers)[index]);
-    case Dtype::kBFloat16:
-      return widened(static_cast<const BFloat16 *>(numbers)[index]);
-    case Dtype::kFloat32:
-      return static_cast<const float *>(numbers)[index];
-    default:
-      return static_cast<const double *>(numbers)[index];
-  }
+  return with_real(dtype, [&](auto zero) { return widened(static_cast<const decltype(zero) *>(numbers)[index]); });
 }
 
 inline void set_number(double value, void *numbers, Dtype dtype, int64_t index) {
-  switch (dtype) {
-    case Dtype::kFloat16:
-      return narrow(value, static_cast<Float16 *>(numbers) + index);
-    case Dtype::kBFloat16:
-      return narrow(value, static_cast<BFloat16 *>(numbers) + index);
-    case Dtype::kFloat32:
-      return narrow(value, static_cast<float *>(numbers) + index);
-    default:
-      return narrow(value, static_cast<double *>(numbers) + index);
+  with_real(dtype, [&](auto zero) { narrow(value, static_cast<decltype(zero) *>(numbers) + index); });
+}
+
+// Where a pair's vectors begin, and which pair it is.
+struct Place {
+  int64_t at1;
+  int64_t at2;
+  int64_t pair;
+};
+
+// Of the element `index` of some axes.
+inline Place place_of(const Axes &axes, int64_t index) {
+  Place place = {0, 0, 0};
+  const auto step = [&place](const Axis &axis, int64_t steps) {
+    place.at1 += steps * axis.stride1;
+    place.at2 += steps * axis.stride2;
+    place.pair += steps * axis.stride_of_pairs;
+  };
+  for (int i = axes.count - 1; i > 0; --i) {
+    const Axis &axis = axes.axes[i];
+    step(axis, index % axis.length);
+    index /= axis.length;
   }
+  if (axes.count > 0) step(axes.axes[0], index);
+  return place;
+}
+
+// Of a pair: a lane of a group of them.
+inline Place place_of(const Problem &problem, int64_t group, int64_t lane) {
+  const Place place = place_of(problem.batch, group);
+  return {place.at1 + lane * problem.lane_stride1, place.at2 + lane * problem.lane_stride2, place.pair + lane};
 }
 
 // A sum over the pairs under the reduction, 'mean' or 'sum'.

@@ -29,11 +29,18 @@ constexpr int kMaxRank = 32;
 // Pairs whose vectors lie side by side in memory are taken up to this many at once.
 constexpr int kMaxLanes = 64;
 
-// A batch axis, or several that step as one. The strides are in elements, 0 where an input is broadcast.
-struct BatchAxis {
+// An axis, or several that step as one: a batch axis, but where a comment says more. The strides are in elements, 0
+// where an input is broadcast, and in pairs.
+struct Axis {
   int64_t length;
   int64_t stride1;
   int64_t stride2;
+  int64_t stride_of_pairs;
+};
+
+struct Axes {
+  Axis axes[kMaxRank];
+  int count;
 };
 
 // What the gradients of a pair are made of: d x1 = across * x2 + along1 * x1, and the same for 2. Where the exponents
@@ -58,14 +65,13 @@ struct Problem {
   int64_t stride1;
   int64_t stride2;
 
-  // The batch: `lanes` pairs whose elements lie side by side (lane strides 0 or 1), repeated over the axes. Rows that
+  // The batch: `lanes` pairs whose elements lie side by side (lane strides 0 or 1), repeated over `batch`. Rows that
   // are contiguous themselves have one lane.
   bool has_rows;
   int64_t lanes;
   int64_t lane_stride1;
   int64_t lane_stride2;
-  BatchAxis axes[kMaxRank];
-  int axes_count;
+  Axes batch;
   int64_t pairs;
   bool is_broadcast;
 

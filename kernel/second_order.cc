@@ -19,6 +19,7 @@
 #include <cstring>
 #include <vector>
 
+#include "dtypes.h"
 #include "element.h"
 #include "hinge.h"
 #include "pairs.h"
@@ -28,26 +29,6 @@ namespace ms_cosine_loss {
 namespace {
 
 constexpr int64_t kPairsEach = 64;
-
-// Where a pair's vectors begin.
-struct Place {
-  int64_t at1;
-  int64_t at2;
-};
-
-Place place_of(const Problem &problem, int64_t pair) {
-  const int64_t lane = pair % problem.lanes;
-  int64_t rest = pair / problem.lanes;
-  Place place = {lane * problem.lane_stride1, lane * problem.lane_stride2};
-  for (int i = problem.axes_count - 1; i >= 0; --i) {
-    const BatchAxis &axis = problem.axes[i];
-    const int64_t step = rest % axis.length;
-    rest /= axis.length;
-    place.at1 += step * axis.stride1;
-    place.at2 += step * axis.stride2;
-  }
-  return place;
-}
 
 bool is_in_range(double square) { return square >= 0x1p-960 && square <= 0x1p960; }
 
@@ -64,7 +45,7 @@ template <class T, class Write>
 double add_pair(const Problem &problem, const SecondOrder &request, int64_t pair, const Write &write) {
   const Label label = label_of(problem, pair);
   if (label == Label::kIgnored) return 0;
-  const Place place = place_of(problem, pair);
+  const Place place = place_of(problem, pair / problem.lanes, pair % problem.lanes);
   const T *x1 = static_cast<const T *>(problem.x1) + place.at1, *x2 = static_cast<const T *>(problem.x2) + place.at2;
   const T *v1 = static_cast<const T *>(request.direction1) + place.at1;
   const T *v2 = static_cast<const T *>(request.direction2) + place.at2;
@@ -101,8 +82,8 @@ double add_pair(const Problem &problem, const SecondOrder &request, int64_t pair
 int64_t size_of_side(const Problem &problem, bool is_first) {
   int64_t size = problem.length;
   if ((is_first ? problem.lane_stride1 : problem.lane_stride2) != 0) size *= problem.lanes;
-  for (int i = 0; i < problem.axes_count; ++i) {
-    const BatchAxis &axis = problem.axes[i];
+  for (int i = 0; i < problem.batch.count; ++i) {
+    const Axis &axis = problem.batch.axes[i];
     if ((is_first ? axis.stride1 : axis.stride2) != 0) size *= axis.length;
   }
   return size;
@@ -156,16 +137,7 @@ void second_order_of(const Problem &problem, const SecondOrder &request, int thr
 }  // namespace
 
 void write_second_order(const Problem &problem, const SecondOrder &request, int threads) {
-  switch (problem.dtype) {
-    case Dtype::kFloat16:
-      return second_order_of<Float16>(problem, request, threads);
-    case Dtype::kBFloat16:
-      return second_order_of<BFloat16>(problem, request, threads);
-    case Dtype::kFloat32:
-      return second_order_of<float>(problem, request, threads);
-    default:
-      return second_order_of<double>(problem, request, threads);
-  }
+  with_real(problem.dtype, [&](auto zero) { second_order_of<decltype(zero)>(problem, request, threads); });
 }
 
 }  // namespace ms_cosine_loss

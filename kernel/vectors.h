@@ -20,31 +20,35 @@
 #include <cstdint>
 #include <cstring>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#elif defined(__aarch64__)
-#include <arm_neon.h>
-#endif
-
 #include "element.h"
 
-// Whole sets alone, whatever else the compiler was told of the processor: all that follows goes by one width.
+// What the compiler was told of the processor is asked here alone. Whole sets, whatever else it was told: all that
+// follows goes by one width.
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 #define MS_COSINE_LOSS_HAS_AVX512
 #elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 #define MS_COSINE_LOSS_HAS_AVX2
+#elif defined(__aarch64__)
+#define MS_COSINE_LOSS_HAS_NEON
+#endif
+#if defined(__x86_64__)
+#define MS_COSINE_LOSS_HAS_SSE2
+#include <immintrin.h>
+#elif defined(MS_COSINE_LOSS_HAS_NEON)
+#include <arm_neon.h>
 #endif
 
 namespace ms_cosine_loss {
 // Internal linkage, for the reason given in element.h.
 namespace {
 
+// Doubles to a register, and registers that a sum is shared out to.
 #if defined(MS_COSINE_LOSS_HAS_AVX512)
-constexpr int kWidth = 8;
+constexpr int kWidth = 8, kUnrolled = 2;
 #elif defined(MS_COSINE_LOSS_HAS_AVX2)
-constexpr int kWidth = 4;
+constexpr int kWidth = 4, kUnrolled = 4;
 #else
-constexpr int kWidth = 2;
+constexpr int kWidth = 2, kUnrolled = 2;
 #endif
 // A register of float32.
 constexpr int kWidth32 = 2 * kWidth;
@@ -75,7 +79,7 @@ inline Doubles fused_multiply_add(Doubles a, Doubles b, Doubles c) {
   return reinterpret_cast<Doubles>(_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c));
 #elif defined(MS_COSINE_LOSS_HAS_AVX2)
   return reinterpret_cast<Doubles>(_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c));
-#elif defined(__aarch64__)
+#elif defined(MS_COSINE_LOSS_HAS_NEON)
   return reinterpret_cast<Doubles>(vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b));
 #else
   return a * b + c;
@@ -87,7 +91,7 @@ inline Floats fused_multiply_add(Floats a, Floats b, Floats c) {
   return reinterpret_cast<Floats>(_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c));
 #elif defined(MS_COSINE_LOSS_HAS_AVX2)
   return reinterpret_cast<Floats>(_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c));
-#elif defined(__aarch64__)
+#elif defined(MS_COSINE_LOSS_HAS_NEON)
   return reinterpret_cast<Floats>(vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b));
 #else
   return a * b + c;
@@ -96,7 +100,7 @@ inline Floats fused_multiply_add(Floats a, Floats b, Floats c) {
 
 // What the rounded product of a and b leaves out.
 inline Doubles error_of_product(Doubles a, Doubles b, Doubles product) {
-#if defined(MS_COSINE_LOSS_HAS_AVX2) || defined(MS_COSINE_LOSS_HAS_AVX512) || defined(__aarch64__)
+#if defined(MS_COSINE_LOSS_HAS_AVX2) || defined(MS_COSINE_LOSS_HAS_AVX512) || defined(MS_COSINE_LOSS_HAS_NEON)
   return fused_multiply_add(a, b, -product);
 #else
   // Dekker's splitting into halves of 26 bits.
@@ -160,14 +164,14 @@ inline TwoFloats load_two(const BFloat16 *from) {
 // kStream goes past the caches and needs an aligned address.
 template <bool kStream, class V>
 inline void store_vector(V value, void *to) {
-#if defined(__x86_64__)
+#if defined(MS_COSINE_LOSS_HAS_SSE2)
   if (kStream) {
     if constexpr (sizeof(V) == 64) {
 #if defined(MS_COSINE_LOSS_HAS_AVX512)
       _mm512_stream_si512(static_cast<__m512i *>(to), reinterpret_cast<__m512i>(value));
 #endif
     } else if constexpr (sizeof(V) == 32) {
-#if defined(__AVX__)
+#if defined(MS_COSINE_LOSS_HAS_AVX512) || defined(MS_COSINE_LOSS_HAS_AVX2)
       _mm256_stream_si256(static_cast<__m256i *>(to), reinterpret_cast<__m256i>(value));
 #endif
     } else if constexpr (sizeof(V) == 16) {
@@ -243,7 +247,7 @@ inline Doubles masked(Doubles value, Longs mask) {
 }
 
 inline void finish_streaming() {
-#if defined(__x86_64__)
+#if defined(MS_COSINE_LOSS_HAS_SSE2)
   _mm_sfence();
 #endif
 }

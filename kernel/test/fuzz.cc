@@ -34,6 +34,7 @@
 #include <immintrin.h>
 #endif
 
+#include "../interface.h"
 #include "reference.h"
 
 // Takes the place of sysconf in interface.cc: with a cache of one byte every aligned gradient is written past it.
@@ -302,8 +303,8 @@ class Problem {
     check_unresolved_axis(results);
     check_inference();
     const int64_t threads = settings_.threads;
-    if (ms_cosine_loss_interface_version() != 3 || ms_cosine_loss_threads(threads) < 1 ||
-        (threads > 0 && ms_cosine_loss_threads(threads) > threads)) {
+    if (ms_cosine_loss_interface_version() != ms_cosine_loss::kInterfaceVersion ||
+        ms_cosine_loss_threads(threads) < 1 || (threads > 0 && ms_cosine_loss_threads(threads) > threads)) {
       fail("the version or the threads");
     }
     for (size_t i = 0; i < inputs.size(); ++i) {
@@ -621,5 +622,6 @@ int main(int argc, char **argv) {
     LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size());
   }
   std::printf("%s: %d inputs, clean\n", ms_cosine_loss_instruction_set(), argc - 1);
+  std::printf("digest of all bits: %016llx\n", static_cast<unsigned long long>(reference::digest));
 }
 #endif

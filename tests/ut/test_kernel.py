@@ -11,16 +11,23 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The kernel called directly: threads that share it, and processes that are forked from one that used it."""
+"""The kernel called directly, from threads that share it and forked processes; and what it and Python both say."""
 import pathlib
+import re
+import runpy
+import struct
 import subprocess
 import sys
 import textwrap
 import threading
+import unittest.mock
 
 import numpy as np
 
 from benchmarks.kernel import Kernel
+from ms_cosine_loss.implementations import native
+
+HERE = pathlib.Path(__file__).parents[2]
 
 ROWS, LENGTH = 700, 300
 
@@ -77,5 +84,37 @@ def test_a_forked_child_has_threads_of_its_own():
         print('same')
         """)
     finished = subprocess.run([sys.executable, '-c', code], check=False, text=True, capture_output=True, timeout=120,
-                              cwd=pathlib.Path(__file__).parents[2])
+                              cwd=HERE)
     assert finished.stdout.endswith('same\n'), finished.stderr
+
+
+def _enumerators(header, name):
+    source = (HERE / 'kernel' / header).read_text('utf-8')
+    [listed] = re.findall(rf'enum (?:class )?{name}\b[^{{]*{{([^}}]*)}}', source)
+    return [each.split('=')[0].strip() for each in listed.split(',')]
+
+
+def test_python_and_the_kernel_agree_on_what_a_call_means():
+    reductions = _enumerators('problem.h', 'Reduction')
+    assert reductions == [f'k{name.capitalize()}' for name in native._REDUCTIONS]
+    packed = native._packed(2.5, 'sum', -3, 7).asnumpy()
+    expected = {'kEps': struct.unpack('<q', struct.pack('<d', 2.5))[0], 'kReduction': reductions.index('kSum'),
+                'kAxis': -3, 'kThreads': 7}
+    assert dict(zip(_enumerators('interface.h', 'Setting'), packed)) == expected
+    places = _enumerators('interface.h', 'Input')
+    assert [places[i] for i in (native._X1, native._X2, native._LABELS, native._MARGIN, native._UPSTREAM)] == [
+        'kLogits1', 'kLogits2', 'kLabels', 'kMargin', 'kUpstream']
+    assert f'kMaxRank = {native.MAX_RANK};' in (HERE / 'kernel' / 'problem.h').read_text('utf-8')
+
+
+def test_the_kernel_is_tested_with_the_flags_that_it_is_installed_with():
+    code = ('source test/build.sh; echo "${flags[@]}"; '
+            'for set in "${!set_flags[@]}"; do echo "$set ${set_flags[$set]}"; done')
+    printed = subprocess.run(['bash', '-c', code], check=True, text=True, capture_output=True, cwd=HERE / 'kernel')
+    flags, *sets = [line.split() for line in printed.stdout.splitlines()]
+    with unittest.mock.patch('setuptools.setup'), unittest.mock.patch.dict('os.environ', MS_COSINE_LOSS_OPENMP=''):
+        setup = runpy.run_path(str(HERE / 'setup.py'))
+    assert {name: given for name, *given in sets} == setup['INSTRUCTION_SETS']
+    # Warnings are for who develops it; what stands in `installed` makes a library, and fast.
+    installed = {'-O3', '-fPIC', '-fvisibility=hidden', '-fno-fast-math'}
+    assert set(flags) - {'-Wall', '-Wextra', '-Werror'} == set(setup['FLAGS']) - installed

@@ -21,13 +21,12 @@ EQUIVALENT = {
         'which constants are made anew nobody can tell',
     ('kernel/thread_pool.cc', 'return count == 0 ? 1 : static_cast<int>(count);',
      'return count == 0 ? 2 : static_cast<int>(count);'): 'for systems that cannot say how many processors they have',
-    ('kernel/arithmetic.cc', 'for (; i < end; i += kWidth) {', 'for (; i <= end; i += kWidth) {'):
+    ('kernel/sums.h', 'for (; i < end; i += kWidth) {', 'for (; i <= end; i += kWidth) {'):
         'a rest of no elements is one of zeros, which add nothing',
-    ('kernel/arithmetic.cc', 'for (; i + 2 * kWidth32 <= problem.length; i += 2 * kWidth32) {',
+    ('kernel/gradients.h', 'for (; i + 2 * kWidth32 <= problem.length; i += 2 * kWidth32) {',
      'for (; i + 3 * kWidth32 <= problem.length; i += 2 * kWidth32) {'): 'the rest is written as well',
     ('kernel/element.h', 'to->bits = static_cast<uint16_t>((bits >> 16) | 0x40u);',
      'to->bits = static_cast<uint16_t>((bits >> 16) | 0x41u);'): 'another NaN',
-    ('kernel/broadcast.cc', 'Axis axes[kMaxRank + 1];', 'Axis axes[kMaxRank + 2];'): 'room for one axis more',
     ('kernel/layout.cc', 'problem->is_broadcast = false;', 'problem->is_broadcast = true;'):
         'the gradients of what broadcasts are gathered in a second pass, which is right for all and slower',
 }

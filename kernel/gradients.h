@@ -1,0 +1,216 @@
+// Copyright 2026 The ms_cosine_loss authors
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+// http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+// The gradients of the pairs of a block, or their coefficients.
+#ifndef MS_COSINE_LOSS_KERNEL_GRADIENTS_H_
+#define MS_COSINE_LOSS_KERNEL_GRADIENTS_H_
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "blocks.h"
+#include "pairs.h"
+#include "problem.h"
+#include "tail.h"
+#include "vectors.h"
+
+namespace ms_cosine_loss {
+// Internal linkage, for the reason given in element.h.
+namespace {
+
+// The coefficients of a pair whose upstream gradient is `weight`.
+inline Coefficients coefficients_of(const Cosine &cosine, double weight) {
+  // With a tiny eps the factors of two vectors of zeros leave the range: 0 times infinity would be NaN.
+  const auto bounded = [weight](double factor) {
+    return std::isinf(factor) && std::isfinite(weight) ? std::copysign(0x1.fffffffffffffp+1023, factor) : factor;
+  };
+  return {bounded(weight * cosine.inverse1 * cosine.inverse2),
+          bounded(-(weight * cosine.inverse1) * (cosine.cosine * cosine.inverse1)),
+          bounded(-(weight * cosine.inverse2) * (cosine.cosine * cosine.inverse2)), cosine.exponent1, cosine.exponent2};
+}
+
+// The elements that are left over at the end of a row.
+template <class T>
+inline void write_rest(const Problem &problem, const Coefficients &by, const T *x1, const T *x2, int64_t from, T *to1,
+                       T *to2) {
+  for (int64_t i = from; i < problem.length; ++i) {
+    const double a = widened(x1[i]), b = widened(x2[i]);
+    narrow(by.across * b + by.along1 * a, to1 + i);
+    narrow(by.across * a + by.along2 * b, to2 + i);
+  }
+}
+
+template <bool kStream, class T>
+inline void write_row(const Problem &problem, const Coefficients &by, const T *x1, const T *x2, T *to1, T *to2) {
+  const auto write = [&](int64_t i) {
+    const Doubles a = load(x1 + i), b = load(x2 + i);
+    store<kStream>(fused_multiply_add(b, Doubles{} + by.across, a * by.along1), to1 + i);
+    store<kStream>(fused_multiply_add(a, Doubles{} + by.across, b * by.along2), to2 + i);
+  };
+  int64_t i = 0;
+  for (; i + kWidth32 <= problem.length; i += kWidth32) {
+    write(i);
+    write(i + kWidth);
+  }
+  write_rest(problem, by, x1, x2, i, to1, to2);
+}
+
+// The same in float32.
+template <bool kStream, class T>
+inline void write_row_in_floats(const Problem &problem, const Coefficients &by, const T *x1, const T *x2, T *to1,
+                                T *to2) {
+  const Floats across = Floats{} + static_cast<float>(by.across);
+  const Floats along1 = Floats{} + static_cast<float>(by.along1);
+  const Floats along2 = Floats{} + static_cast<float>(by.along2);
+  int64_t i = 0;
+  for (; i + 2 * kWidth32 <= problem.length; i += 2 * kWidth32) {
+    const TwoFloats a = load_two(x1 + i), b = load_two(x2 + i);
+    store_two<kStream>({fused_multiply_add(b.first, across, a.first * along1),
+                        fused_multiply_add(b.second, across, a.second * along1)},
+                       to1 + i);
+    store_two<kStream>({fused_multiply_add(a.first, across, b.first * along2),
+                        fused_multiply_add(a.second, across, b.second * along2)},
+                       to2 + i);
+  }
+  write_rest(problem, by, x1, x2, i, to1, to2);
+}
+
+// The cosine up to which float32 serves for the two terms of a gradient, which cancel towards ±1. Rounding is far below
+// the half types, and below 2.3 ulp of float32 itself.
+template <class T>
+constexpr double kMaxCosineInFloats = std::is_same_v<T, float> ? 0.8 : 1 - Near<T>::kGap;
+
+// Whether float32 can carry the coefficients of a pair, and all that they are multiplied with. What cancels goes by the
+// angle of the vectors themselves, which the cosine does not tell where eps has a share in the norms.
+template <class T>
+inline bool fits_floats(const Cosine &cosine, double weight, double eps) {
+  const double scale1 = std::fabs(weight * cosine.inverse1), scale2 = std::fabs(weight * cosine.inverse2);
+  const double share1 = eps * cosine.inverse1 * cosine.inverse1, share2 = eps * cosine.inverse2 * cosine.inverse2;
+  constexpr double kMax = kMaxCosineInFloats<T>;
+  return cosine.cosine * cosine.cosine <= kMax * kMax * (1 - share1) * (1 - share2) && share1 <= 0.5 && share2 <= 0.5 &&
+         is_between(scale1, 0x1p-60, 0x1p60) && is_between(scale2, 0x1p-60, 0x1p60) &&
+         is_between(cosine.inverse1, 0x1p-60, 0x1p60) && is_between(cosine.inverse2, 0x1p-60, 0x1p60);
+}
+
+template <bool kStream, class T>
+inline void write_row_of(const Problem &problem, const Cosine &cosine, double weight, const T *x1, const T *x2, T *to1,
+                         T *to2) {
+  const Coefficients by = coefficients_of(cosine, weight);
+  if constexpr (!std::is_same_v<T, double>) {
+    if (fits_floats<T>(cosine, weight, problem.eps)) return write_row_in_floats<kStream>(problem, by, x1, x2, to1, to2);
+  }
+  write_row<kStream>(problem, by, x1, x2, to1, to2);
+}
+
+template <class T>
+inline bool can_stream(const Problem &problem, const T *to1, const T *to2) {
+  constexpr uintptr_t kAlignment = 8 * kWidth;
+  return problem.can_stream && reinterpret_cast<uintptr_t>(to1) % kAlignment == 0 &&
+         reinterpret_cast<uintptr_t>(to2) % kAlignment == 0;
+}
+
+// Some pairs side by side; a pair that does not count has no bits kept.
+template <class T>
+inline void write_lanes(const Problem &problem, const Block<T> &block, const Coefficients *by, const bool *counts,
+                        T *to1, T *to2) {
+  double across[kMaxLanes] = {}, along1[kMaxLanes] = {}, along2[kMaxLanes] = {};
+  int64_t kept[kMaxLanes] = {};
+  for (int i = 0; i < block.count; ++i) {
+    if (!counts[i]) continue;
+    across[i] = by[i].across, along1[i] = by[i].along1, along2[i] = by[i].along2, kept[i] = -1;
+  }
+  for (int64_t element = 0; element < problem.length; ++element) {
+    const int64_t at1 = element * problem.stride1, at2 = element * problem.stride2;
+    for (int lane = 0; lane < block.count; lane += kWidth) {
+      const int count = block.count - lane;
+      const Longs mask = load_bits<Longs>(kept + lane);
+      const Doubles a = masked(load_lanes(block.x1 + at1 + lane, 1, count), mask);
+      const Doubles b = masked(load_lanes(block.x2 + at2 + lane, 1, count), mask);
+      const Doubles c = load(across + lane);
+      const Doubles gradient1 = fused_multiply_add(b, c, a * load(along1 + lane));
+      const Doubles gradient2 = fused_multiply_add(a, c, b * load(along2 + lane));
+      if (count >= kWidth) {
+        store<false>(gradient1, to1 + at1 + lane);
+        store<false>(gradient2, to2 + at2 + lane);
+      } else {
+        for (int i = 0; i < count; ++i) {
+          narrow(gradient1[i], to1 + at1 + lane + i);
+          narrow(gradient2[i], to2 + at2 + lane + i);
+        }
+      }
+    }
+  }
+}
+
+// The gradients of one pair that was scaled; the scales are taken back last.
+template <class T>
+void write_scaled(const Problem &problem, const Cosine &cosine, double weight, const T *x1, const T *x2, T *to1,
+                  T *to2) {
+  for (int64_t element = 0; element < problem.length; ++element) {
+    const int64_t at1 = element * problem.stride1, at2 = element * problem.stride2;
+    const double unit1 = std::ldexp(widened(x1[at1]), -cosine.exponent1) * cosine.inverse1;
+    const double unit2 = std::ldexp(widened(x2[at2]), -cosine.exponent2) * cosine.inverse2;
+    const double gradient1 = weight * cosine.inverse1 * (unit2 - cosine.cosine * unit1);
+    const double gradient2 = weight * cosine.inverse2 * (unit1 - cosine.cosine * unit2);
+    narrow(std::ldexp(gradient1, -cosine.exponent1), to1 + at1);
+    narrow(std::ldexp(gradient2, -cosine.exponent2), to2 + at2);
+  }
+}
+
+inline bool is_scaled(const Cosine &cosine) { return cosine.exponent1 != 0 || cosine.exponent2 != 0; }
+
+template <class T>
+inline void write_gradients(const Problem &problem, const Block<T> &block, const Cosine *cosines, const double *weights,
+                            const bool *counts) {
+  T *to1 = static_cast<T *>(problem.gradient1) + block.offset1;
+  T *to2 = static_cast<T *>(problem.gradient2) + block.offset2;
+  if (problem.has_rows) {
+    if (!counts[0]) {
+      std::memset(static_cast<void *>(to1), 0, problem.length * sizeof(T));
+      std::memset(static_cast<void *>(to2), 0, problem.length * sizeof(T));
+    } else if (is_scaled(cosines[0])) {
+      write_scaled(problem, cosines[0], weights[0], block.x1, block.x2, to1, to2);
+    } else if (can_stream(problem, to1, to2)) {
+      write_row_of<true>(problem, cosines[0], weights[0], block.x1, block.x2, to1, to2);
+    } else {
+      write_row_of<false>(problem, cosines[0], weights[0], block.x1, block.x2, to1, to2);
+    }
+    return;
+  }
+  Coefficients by[kMaxLanes];
+  for (int i = 0; i < block.count; ++i) {
+    if (counts[i]) by[i] = coefficients_of(cosines[i], weights[i]);
+  }
+  write_lanes(problem, block, by, counts, to1, to2);
+  for (int i = 0; i < block.count; ++i) {
+    if (!counts[i] || !is_scaled(cosines[i])) continue;
+    write_scaled(problem, cosines[i], weights[i], block.x1 + i, block.x2 + i, to1 + i, to2 + i);
+  }
+}
+
+template <class T>
+inline void write_coefficients(const Problem &problem, const Block<T> &block, const Cosine *cosines,
+                               const double *weights, const bool *counts) {
+  for (int i = 0; i < block.count; ++i) {
+    problem.coefficients[block.first_pair + i] =
+        counts[i] ? coefficients_of(cosines[i], weights[i]) : Coefficients{0, 0, 0, 0, 0};
+  }
+}
+
+}  // namespace
+}  // namespace ms_cosine_loss
+
+#endif  // MS_COSINE_LOSS_KERNEL_GRADIENTS_H_
