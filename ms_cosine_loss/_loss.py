@@ -18,7 +18,7 @@ from mindspore import Tensor, nn
 
 from ms_cosine_loss._calls import check_call, checks_its_call, checks_its_settings, refuse_get_loss
 from ms_cosine_loss._checks import check_inputs, check_margin, check_settings, check_tensors, warn_of_zeros
-from ms_cosine_loss._rules import is_compiling
+from ms_cosine_loss._graphs import is_compiling
 from ms_cosine_loss._select import loss
 
 

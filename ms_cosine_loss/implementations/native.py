@@ -25,7 +25,7 @@ import numpy as np
 from mindspore import Tensor, context, ops
 from mindspore.ops import constexpr
 
-from ms_cosine_loss._shapes import is_known
+from ms_cosine_loss._graphs import is_known
 
 _PACKAGE = pathlib.Path(__file__).parents[1]
 LIBRARY = _PACKAGE / 'libms_cosine_loss.so'

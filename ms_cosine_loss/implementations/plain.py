@@ -25,7 +25,7 @@ import mindspore as ms
 from mindspore import Tensor, context, mint, nn, ops
 from mindspore.ops import constexpr
 
-from ms_cosine_loss._shapes import is_known
+from ms_cosine_loss._graphs import is_known
 
 # One instance each, because second derivatives in graph mode cannot pass the cache of the functional forms.
 _zeros = ops.Zeros()

@@ -79,7 +79,7 @@ STAGES = {
     'plain.py': ARITHMETIC,
     'infer.cc': [DYNAMIC],
     'shapes.cc': [*ON_KERNEL[:1], DYNAMIC],
-    '_shapes.py': ARITHMETIC,
+    '_graphs.py': ARITHMETIC,
     '_select.py': [['tests/ut/test_select.py'], ['tests/st/test_native.py', 'tests/st/test_report.py']],
     'second_order.cc': [['-k', 'pynative and not plain', 'tests/st/test_second_order.py'],
                         ['-k', 'pynative and not plain and second', 'tests/st/test_hinge.py'], *ON_KERNEL[1:]],

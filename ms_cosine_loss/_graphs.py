@@ -11,14 +11,32 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What is known of shapes."""
+"""What code has to ask of the graph that it may be compiled into."""
 from collections.abc import Sequence
-from typing import Optional
+from typing import Any, Optional
 
-from mindspore.ops import constexpr
+from mindspore.ops import PrimitiveWithInfer, constexpr
 
 
 @constexpr(check=False)
 def is_known(*shapes: Optional[Sequence[Optional[int]]]) -> bool:
     """Whether every length of every shape is known; while a graph with dynamic shapes is compiled it is not."""
     return all(shape is not None and all(length is not None and length >= 0 for length in shape) for shape in shapes)
+
+
+class _IsCompiling(PrimitiveWithInfer):
+    """A constant that is True in a graph, which infers it, and False in PyNative, which calls it."""
+
+    def __init__(self) -> None:
+        super().__init__('IsCompiling')
+        self.set_const_prim(True)
+
+    def __infer__(self) -> dict[str, Any]:
+        return {'dtype': None, 'shape': None, 'value': True}
+
+    def __call__(self) -> bool:
+        return False
+
+
+is_compiling = _IsCompiling()
+"""Whether the caller is being compiled into a graph."""
