@@ -49,7 +49,7 @@ def _assert_refused(call, arguments, keywords, taken, came, right):
     ((), {'reduce': False, 'reduction': 'sum'}, "'reduce'", "reduction='none'"),
     ((), {'dim': -1}, "'dim'", 'axis=-1'),
     ((), {'weight': 3, 'axis': 2}, "'weight'", 'axis=2'),
-    ((), {'margin': object(), 'p': 2, 'q': 3, 'dim': 0}, "'p', 'q' and 'dim'", 'margin=margin, axis=0')], ids=repr)
+    ((), {'margin': [0.5], 'p': 2, 'q': 3, 'dim': 0}, "'p', 'q' and 'dim'", 'margin=margin, axis=0')], ids=repr)
 def test_settings_of_the_constructor(arguments, keywords, came, settings):
     _assert_refused(CosineEmbeddingLoss, arguments, keywords, OF_CONSTRUCTOR, came, f'CosineEmbeddingLoss({settings})')
 
