@@ -18,7 +18,7 @@
     nox -s "suite(python='3.9', mindspore='2.7.0')"   # one of them, after `nox -s wheel`
 
 One wheel of the last commit is built once and installed in them all. Each adds its result to docs/data/versions.csv,
-which `python docs/tables.py` turns into the README's table.
+which `python docs/tables.py` turns into the table of docs/platforms.md.
 """
 import csv
 import pathlib

@@ -12,6 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """Runs the Python of every page: python -m pytest docs/*.md docs/zh/*.md README*.md."""
+import doctest
 import os
 import pathlib
 import sys
@@ -49,8 +50,8 @@ def _tear_down(namespace):
 
 class _Pages:
     pytest_collect_file = staticmethod(
-        Sybil(path=str(ROOT), parsers=[PythonCodeBlockParser()], patterns=['*.md'], setup=_set_up,
-              teardown=_tear_down).pytest())
+        Sybil(path=str(ROOT), parsers=[PythonCodeBlockParser(doctest_optionflags=doctest.ELLIPSIS)], patterns=['*.md'],
+              setup=_set_up, teardown=_tear_down).pytest())
 
 
 def pytest_configure(config):

@@ -35,7 +35,7 @@ from matplotlib import pyplot as plt  # noqa: E402
 
 INK = {'light': '#24292f', 'dark': '#c9d1d9'}
 COLORS = {'native': '#2f81f7', 'plain': '#3fb950', 'mindspore.nn': '#e5534b', 'torch': '#d29922'}
-NAMES = {'native': 'ms_cosine_loss', 'torch': 'PyTorch'}
+NAMES = {'torch': 'PyTorch'}
 MARGINS = (0.0, 0.3, 0.6)
 DATA = pathlib.Path(__file__).resolve().parent / 'data'
 
@@ -96,12 +96,12 @@ def _read(name):
         return list(csv.DictReader(file))
 
 
-def _near_parallel(path, contestants, title):
+def _near_parallel(path, names, title):
     figure, axes = plt.subplots(figsize=(7, 4), layout='constrained')
-    for contestant in contestants:
+    for contestant in names:
         points = [(float(row['one_minus_cos']), float(row['worst_relative_error']))
                   for row in _read('near_parallel.csv') if row['contestant'] == contestant]
-        axes.loglog(*zip(*points), '.-', label=NAMES.get(contestant, contestant), color=COLORS[contestant])
+        axes.loglog(*zip(*points), '.-', label=names[contestant], color=COLORS[contestant])
     axes.axhline(1, color='grey', linewidth=1)
     axes.annotate('no digit is right', (1, 1.6), color='grey', ha='right')
     axes.set(xlabel='1 − cos', ylabel='relative error of the loss', title=title)
@@ -113,12 +113,13 @@ def _near_parallel(path, contestants, title):
 
 def near_parallel(path):
     """The relative error of a similar pair's loss as the pair comes together."""
-    _near_parallel(path, COLORS, 'Error of a similar pair\'s loss, float32')
+    _near_parallel(path, {name: NAMES.get(name, name) for name in COLORS}, 'Error of a similar pair\'s loss, float32')
 
 
 def error(path):
     """The same for the README, without plain."""
-    _near_parallel(path, [name for name in COLORS if name != 'plain'], 'Error of a similar pair\'s loss, float32, CPU')
+    names = {'native': 'ms_cosine_loss', 'mindspore.nn': 'mindspore.nn', 'torch': 'PyTorch'}
+    _near_parallel(path, names, 'Error of a similar pair\'s loss, float32, CPU')
 
 
 def growth(path):

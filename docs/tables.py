@@ -34,8 +34,10 @@ def _read(name):
         return list(csv.DictReader(file))
 
 
-def _table(head, rows):
-    return '\n'.join('| ' + ' | '.join(row) + ' |' for row in (head, ['---'] * len(head), *rows))
+def _table(head, rows, texts=1):
+    """A Markdown table; `texts` columns of text, then numbers, which are aligned right."""
+    rules = ['---'] * texts + ['---:'] * (len(head) - texts)
+    return '\n'.join('| ' + ' | '.join(row) + ' |' for row in (head, rules, *rows))
 
 
 def _measured(*data):
@@ -108,7 +110,7 @@ def speed_in_full():
                    'of a gradient'],
                   [[*(row[name] for name in ('mode', 'rows', 'length', 'dtype', 'contestant')), times(row, 'forward'),
                     times(row, 'both'), *(_number(row[name]) if row[name] else '' for name in
-                                          ('loss_error', 'gradient_error'))] for row in _read('speed.csv')])
+                                          ('loss_error', 'gradient_error'))] for row in _read('speed.csv')], texts=5)
 
 
 def error():
@@ -124,7 +126,8 @@ def error():
     return _table(['', 'dtype', 'worst error, ulp of the loss', 'worst error, ulp of 1', 'negative losses',
                    'NaN or infinite'],
                   [[NAMES.get(name, name), row['dtype'], *cells(row)]
-                   for name in contestants for row in rows if row['contestant'] == name]) + _measured('error')
+                   for name in contestants for row in rows if row['contestant'] == name],
+                  texts=2) + _measured('error')
 
 
 def memory():
@@ -145,6 +148,21 @@ def training():
                                   for mode in modes]) + _measured('training')
 
 
+def margin():
+    """How well digits are told apart, by the margin of the training."""
+    rows = _read('margin.csv')
+
+    def cell(name, found):
+        values = [float(row[name]) for row in found]
+        return f'{sum(values) / len(values):.4f} ({min(values):.4f}–{max(values):.4f})'
+
+    by_margin = {each: [row for row in rows if row['margin'] == each]
+                 for each in dict.fromkeys(row['margin'] for row in rows)}
+    return _table(['margin', 'accuracy', 'AUC'],
+                  [[name, cell('accuracy', found), cell('auc', found)] for name, found in by_margin.items()]
+                  ) + _measured('margin')
+
+
 def versions():
     """Which MindSpore was tested on which Python, a row for each MindSpore."""
     rows = _read('versions.csv')
@@ -153,7 +171,7 @@ def versions():
     return _table(['MindSpore', 'Python', 'tests', 'failed'],
                   [[name, ', '.join(row['python'] for row in found),
                     ' / '.join(dict.fromkeys(row['passed'] for row in found)),
-                    str(sum(int(row['failed']) for row in found))] for name, found in by_mindspore.items()])
+                    str(sum(int(row['failed']) for row in found))] for name, found in by_mindspore.items()], texts=2)
 
 
 def _brief(outcome, reasons):
@@ -177,7 +195,7 @@ def ways_in():
     losses, reasons = ('auto', 'native', 'plain', 'mindspore.nn'), {}
     table = _table(['', 'way', *losses],
                    [[row['topic'], row['way'], *(_both_modes(row, loss, reasons) for loss in losses)]
-                    for row in _read('ways_in.csv')])
+                    for row in _read('ways_in.csv')], texts=6)
     return '\n'.join([table, '', 'Refused, in the words of what refused:', '',
                       *(f'{number}. {reason}' for reason, number in reasons.items())])
 
@@ -198,11 +216,11 @@ def faults():
         ends.setdefault((fault, row['outcome']), []).append(case or '')
     return _table(['fault', 'case', 'what happened'],
                   [[fault, _cases(cases), textwrap.shorten(outcome, 420, placeholder=' …')]
-                   for (fault, outcome), cases in ends.items()])
+                   for (fault, outcome), cases in ends.items()], texts=3)
 
 
 TABLES = {make.__name__: make for make in (speed, speed_forward, speed_both, speed_pynative, speed_error, speed_in_full,
-                                           error, memory, training, versions, ways_in, faults)}
+                                           error, memory, training, margin, versions, ways_in, faults)}
 PAGES = (*DOCS.parent.glob('README*.md'), *DOCS.glob('**/*.md'))
 
 
