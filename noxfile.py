@@ -70,13 +70,13 @@ def suite(session, mindspore):
     """The README's tests against the installed wheel."""
     built, = _wheels(session).glob('*.whl')
     session.install(f'{built}[test]', f'mindspore=={mindspore}')
-    # An environment that is used again holds an earlier wheel of the same version.
+    # A reused environment has an older wheel of the same version.
     session.install('--force-reinstall', '--no-deps', str(built))
     checkout = _checkout(session)
     session.run('rm', '-r', str(checkout / 'ms_cosine_loss'), external=True)
     report = checkout / 'report.xml'
     session.chdir(checkout)
-    # The results are written down before a failure ends the session.
+    # Record the results before a failure ends the session.
     session.run('python', '-m', 'pytest', '-q', '-n', '2', '--dist', 'worksteal', f'--junitxml={report}', 'tests',
                 '--pyargs', 'ms_cosine_loss', success_codes=[0, 1])
     failed = _record(mindspore, session.python, report)

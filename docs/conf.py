@@ -34,10 +34,10 @@ exclude_patterns = ['_build', 'data']
 templates_path = ['_templates']
 myst_enable_extensions = ['attrs_inline', 'dollarmath']
 myst_heading_anchors = 3
-# MindSpore's sections of a docstring, which napoleon does not know.
+# Docstring sections of MindSpore that napoleon does not know.
 napoleon_custom_sections = ['Inputs', ('Outputs', 'returns_style'), 'Supported Platforms']
 autodoc_member_order = 'bysource'
-# The types stand under Args, in MindSpore's words.
+# The types are under Args.
 autodoc_typehints = 'none'
 
 html_theme = 'furo'
@@ -63,7 +63,7 @@ html_theme_options = {
 
 
 def _signature(app, what, name, obj, options, signature, return_annotation):
-    # Sphinx would show that of nn.Cell.__new__, which takes everything.
+    # Sphinx would show the signature of nn.Cell.__new__, which takes everything.
     if what != 'class':
         return None
     return stringify_signature(inspect.signature(obj), show_annotation=False, show_return_annotation=False), None

@@ -15,7 +15,7 @@
 
     python docs/tables.py [--check]
 
-With --check it writes nothing, and fails if a table is not what its data say.
+With --check it writes nothing and fails if a table does not match its data.
 """
 import argparse
 import csv
@@ -41,7 +41,7 @@ def _table(head, rows, texts=1):
 
 
 def _measured(*data):
-    """By which commands the figures were measured, and on what; without a word, so that it fits both languages."""
+    """The commands and the machine of the figures, without words, so that it fits both languages."""
     machines = {row['data']: row for row in _read('machines.csv')}
     commands = ', '.join(f"`{machines[name]['command']}`" for name in data)
     where = dict.fromkeys(machines[name]['machine'] for name in data)
@@ -49,7 +49,7 @@ def _measured(*data):
 
 
 def _number(text):
-    """A number in as few characters as say it: three digits, or a power of ten."""
+    """A number with three digits, or as a power of ten."""
     value = float(text)
     if 1e-3 <= abs(value) < 1e4 or value == 0:
         return f'{value:.3g}'
@@ -133,7 +133,7 @@ def error():
 def memory():
     """MiB beyond inputs and outputs."""
     names = ('forward_first_mib', 'forward_later_mib', 'both_first_mib', 'both_later_mib')
-    # Below a MiB is the noise of a process.
+    # Less than a MiB is noise.
     return _table(['', 'forward: first call', 'later', 'forward + backward: first call', 'later'],
                   [[row['contestant'], *(f'{max(0, round(float(row[name])))}' for name in names)]
                    for row in _read('memory.csv')]) + _measured('memory')
@@ -175,14 +175,14 @@ def versions():
 
 
 def _brief(outcome, reasons):
-    """An outcome in a few words; a refusal points to its number in `reasons`."""
+    """A result in a few words; an error refers to its number in `reasons`."""
     off = re.match(r'wrong: AssertionError: ([\d.e+]+) times the error', outcome)
     if off:
         return f'wrong, {float(off[1]):.0e} times the tolerance'
     if outcome == 'right' or outcome.startswith('wrong'):
         return outcome.split(':')[0]
     reason = outcome.split(': ', 1)[1].strip('- :').replace('`', '')
-    return f'refused ({reasons.setdefault(reason, len(reasons) + 1)})'
+    return f'error ({reasons.setdefault(reason, len(reasons) + 1)})'
 
 
 def _both_modes(row, loss, reasons):
@@ -191,17 +191,17 @@ def _both_modes(row, loss, reasons):
 
 
 def ways_in():
-    """What came of each way to use a loss, then the reasons of what was refused."""
+    """The result of each way to use a loss, then the reasons of errors."""
     losses, reasons = ('auto', 'native', 'plain', 'mindspore.nn'), {}
     table = _table(['', 'way', *losses],
                    [[row['topic'], row['way'], *(_both_modes(row, loss, reasons) for loss in losses)]
                     for row in _read('ways_in.csv')], texts=6)
-    return '\n'.join([table, '', 'Refused, in the words of what refused:', '',
+    return '\n'.join([table, '', 'Errors, in the words of MindSpore or Python:', '',
                       *(f'{number}. {reason}' for reason, number in reasons.items())])
 
 
 def _cases(cases):
-    """The cases of a fault, told by what they combine where they are all its combinations."""
+    """The cases of a fault, as 'a or b; c or d' where all combinations are there."""
     columns = [list(dict.fromkeys(column)) for column in zip(*(case.split('-') for case in cases))]
     if math.prod(map(len, columns)) != len(cases):
         return ', '.join(cases)
@@ -209,7 +209,7 @@ def _cases(cases):
 
 
 def faults():
-    """What came of each fault; one row for the cases of a fault that ended alike."""
+    """The result of each fault, with one row for all cases with the same result."""
     ends = {}
     for row in _read('faults.csv'):
         fault, case = re.fullmatch(r'(.*?)(?: \(([^()]*)\))?', row['fault']).groups()
@@ -243,7 +243,7 @@ def main():
             if not arguments.check:
                 page.write_text(filled, 'utf-8')
     if arguments.check and stale:
-        sys.exit(f'not what docs/data says: {", ".join(stale)}')
+        sys.exit(f'out of date with docs/data: {", ".join(stale)}')
 
 
 if __name__ == '__main__':

@@ -42,7 +42,7 @@ def plot_roc(results, path):
     figure, axes = plt.subplots(figsize=(6, 6), layout="constrained")
     for name, (_, auc, rates) in results.items():
         axes.plot(*rates, label=f"{name} (AUC {auc:.3f})", lw=2)
-    axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="chance (AUC 0.500)")
+    axes.plot([0, 1], [0, 1], color="gray", linestyle="--", label="chance (AUC 0.500)")
     axes.set(title="Same digit or not: ROC curve on held-out pairs", aspect="equal", xlim=(-0.02, 1.02))
     axes.set(xlabel="False positive rate", ylabel="True positive rate", ylim=(-0.02, 1.02))
     axes.grid(alpha=0.3)
@@ -52,17 +52,17 @@ def plot_roc(results, path):
 
 
 def plot_embedding(vectors, digits, seed, path):
-    """Draw the embeddings in two dimensions, coloured and labelled by digit."""
+    """Draw the embeddings in two dimensions, colored and labeled by digit."""
     # A low perplexity spreads the clusters enough to tell single images apart.
     points = TSNE(perplexity=10, metric="cosine", init="pca", random_state=seed).fit_transform(vectors)
     figure, axes = plt.subplots(figsize=(7.5, 6.5), layout="constrained")
-    for digit, colour in enumerate(plt.get_cmap("tab10").colors):
+    for digit, color in enumerate(plt.get_cmap("tab10").colors):
         members = points[digits == digit]
-        axes.scatter(*members.T, s=20, color=colour, alpha=0.8, linewidths=0, label=digit)
+        axes.scatter(*members.T, s=20, color=color, alpha=0.8, linewidths=0, label=digit)
         # Above the cluster rather than on it, so that the name hides no points; few outliers do not move it.
         top = np.median(members[:, 0]), np.quantile(members[:, 1], 0.85)
         axes.annotate(digit, top, xytext=(0, 14), textcoords="offset points", ha="center", fontsize=16,
-            fontweight="bold", color=colour)  # fmt: skip
+            fontweight="bold", color=color)  # fmt: skip
     axes.set(title=f"Embeddings of the {len(digits)} held-out images (t-SNE of cosine distances)", aspect="equal")
     # Coordinates of t-SNE have no unit, so ticks would say nothing.
     axes.set(xlabel="t-SNE dimension 1", ylabel="t-SNE dimension 2", xticks=[], yticks=[])
