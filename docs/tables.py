@@ -193,10 +193,13 @@ def _both_modes(row, loss, reasons):
 def ways_in():
     """The result of each way to use a loss, then the reasons of errors."""
     losses, reasons = ('auto', 'native', 'plain', 'mindspore.nn'), {}
-    table = _table(['', 'way', *losses],
-                   [[row['topic'], row['way'], *(_both_modes(row, loss, reasons) for loss in losses)]
-                    for row in _read('ways_in.csv')], texts=6)
-    return '\n'.join([table, '', 'Errors, in the words of MindSpore or Python:', '',
+    rows = _read('ways_in.csv')
+    parts = []
+    for topic in dict.fromkeys(row['topic'] for row in rows):
+        table = _table([topic, *losses], [[row['way'], *(_both_modes(row, loss, reasons) for loss in losses)]
+                                          for row in rows if row['topic'] == topic], texts=5)
+        parts += [f'### {topic.capitalize()}', '', table, '']
+    return '\n'.join([*parts, '### Errors', '', 'In the words of MindSpore or Python:', '',
                       *(f'{number}. {reason}' for reason, number in reasons.items())])
 
 
@@ -209,14 +212,18 @@ def _cases(cases):
 
 
 def faults():
-    """The result of each fault, with one row for all cases with the same result."""
+    """The result of each fault, with one line for all cases with the same result."""
     ends = {}
     for row in _read('faults.csv'):
         fault, case = re.fullmatch(r'(.*?)(?: \(([^()]*)\))?', row['fault']).groups()
-        ends.setdefault((fault, row['outcome']), []).append(case or '')
-    return _table(['fault', 'case', 'what happened'],
-                  [[fault, _cases(cases), textwrap.shorten(outcome, 420, placeholder=' …')]
-                   for (fault, outcome), cases in ends.items()], texts=3)
+        ends.setdefault(fault, {}).setdefault(row['outcome'], []).append(case or '')
+    lines = []
+    for fault, outcomes in ends.items():
+        lines += ['', f'**{fault}**', '']
+        for outcome, cases in outcomes.items():
+            case = f'*{_cases(cases)}*: ' if any(cases) else ''
+            lines.append(f'* {case}{textwrap.shorten(outcome, 420, placeholder=" …")}')
+    return '\n'.join(lines[1:])
 
 
 TABLES = {make.__name__: make for make in (speed, speed_forward, speed_both, speed_pynative, speed_error, speed_in_full,
