@@ -19,6 +19,7 @@ import sys
 import tempfile
 import types
 
+import mindspore as ms
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser
 
@@ -40,6 +41,8 @@ class _Page(types.ModuleType):
 def _set_up(namespace):
     namespace['__name__'] = 'page'
     sys.modules['page'] = _Page(namespace)
+    # A page may leave graph mode on.
+    ms.set_context(mode=ms.PYNATIVE_MODE)
     # Pages export files, and a failed compile leaves some.
     os.chdir(tempfile.mkdtemp())
 
