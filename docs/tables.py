@@ -196,10 +196,10 @@ def ways_in():
     rows = _read('ways_in.csv')
     parts = []
     for topic in dict.fromkeys(row['topic'] for row in rows):
-        table = _table([topic, *losses], [[row['way'], *(_both_modes(row, loss, reasons) for loss in losses)]
+        table = _table(['', *losses], [[row['way'], *(_both_modes(row, loss, reasons) for loss in losses)]
                                           for row in rows if row['topic'] == topic], texts=5)
-        parts += [f'### {topic.capitalize()}', '', table, '']
-    return '\n'.join([*parts, '### Errors', '', 'In the words of MindSpore or Python:', '',
+        parts += [f'## {topic.capitalize()}', '', table, '']
+    return '\n'.join([*parts, '## Errors', '', 'In the words of MindSpore or Python:', '',
                       *(f'{number}. {reason}' for reason, number in reasons.items())])
 
 
