@@ -19,7 +19,7 @@
     nox -s lint
 
 One wheel of the last commit is built once and installed in them all. Each adds its result to docs/data/versions.csv,
-which `python docs/tables.py` turns into the README's table.
+which `python docs/tables.py` turns into the table of docs/platforms.md.
 """
 import csv
 import pathlib
@@ -79,13 +79,13 @@ def suite(session, mindspore):
     """The README's tests against the installed wheel."""
     built, = _wheels(session).glob('*.whl')
     session.install(f'{built}[test]', f'mindspore=={mindspore}')
-    # An environment that is used again holds an earlier wheel of the same version.
+    # A reused environment has an older wheel of the same version.
     session.install('--force-reinstall', '--no-deps', str(built))
     checkout = _checkout(session)
     session.run('rm', '-r', str(checkout / 'ms_cosine_loss'), external=True)
     report = checkout / 'report.xml'
     session.chdir(checkout)
-    # The results are written down before a failure ends the session.
+    # Record the results before a failure ends the session.
     session.run('python', '-m', 'pytest', '-q', '-n', '2', '--dist', 'worksteal', '--cases', 'all',
                 f'--junitxml={report}', 'tests', '--pyargs', 'ms_cosine_loss', success_codes=[0, 1])
     failed = _record(mindspore, session.python, report)

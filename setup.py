@@ -115,7 +115,7 @@ EXTENSIONS = [] if is_set('MS_COSINE_LOSS_PLAIN') else [
 setup(
     name='ms_cosine_loss',
     version=VERSION,
-    description='The cosine embedding loss for MindSpore, in both modes, with a compiled kernel for CPU',
+    description="CosineEmbeddingLoss for MindSpore with PyTorch's semantics and a fused, accurate CPU kernel",
     long_description=(HERE / 'README.md').read_text('utf-8'),
     long_description_content_type='text/markdown',
     author='The ms_cosine_loss authors',
@@ -143,9 +143,9 @@ setup(
     extras_require={
         'test': TEST,
         'examples': ['matplotlib>=3.5', 'scikit-learn>=1.2', 'tqdm>=4'],
-        # torch, because the page on the differences runs both.
-        'docs': ['furo', 'matplotlib>=3.5', 'myst-parser>=2', 'pytest>=7', 'sphinx>=6', 'sphinx-mathjax-offline',
-                 'sybil>=6', 'torch'],
+        # The pages run: torch for the differences, scikit-learn for the tutorials.
+        'docs': ['furo', 'matplotlib>=3.5', 'myst-parser>=2', 'pytest>=7', 'scikit-learn>=1.2', 'sphinx>=6',
+                 'sphinx-mathjax-offline', 'sybil>=6', 'torch'],
         # A later JAX wants NumPy 2.
         'benchmarks': ['jax<0.5', 'torch'],
     },

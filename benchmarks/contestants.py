@@ -33,7 +33,7 @@ MODES = {'graph': ms.GRAPH_MODE, 'pynative': ms.PYNATIVE_MODE}
 
 @dataclasses.dataclass(frozen=True)
 class Contestant:
-    """Calls that return when their work is done: the mean loss, and with it both gradients, are what is timed.
+    """Calls that return when their work is done. Timed are the mean loss, and the mean loss with both gradients.
 
     `losses` gives each pair's loss and `gradients` those of their sum, as float64 arrays; None where none is judged.
     """
@@ -45,7 +45,7 @@ class Contestant:
 
 
 class Problem:
-    """Pairs as training sees them: half of them similar, at 1 - cos near 0.005, half of them at random."""
+    """Pairs as in training: half similar, with 1 - cos near 0.005, half random."""
 
     def __init__(self, rows, length, dtype='float32'):
         rng = np.random.default_rng(0)
@@ -56,13 +56,13 @@ class Problem:
         self.x1, self.x2 = (self._rounded(x) for x in (x1, x2))
 
     def _rounded(self, x):
-        """`x` with numbers of the dtype alone, so that every contestant is given the same."""
+        """`x` rounded to the dtype, so that every contestant gets the same numbers."""
         if self.dtype == 'bfloat16':
             return (bfloat16(x).astype(np.uint32) << 16).view(np.float32)
         return x.astype(self.dtype).astype(np.float32)
 
     def error_of(self, contestant):
-        """The worst relative error of a similar pair's loss, and that of a gradient by its length."""
+        """The worst relative error of a similar pair's loss, and of a gradient relative to its length."""
         similar = self.labels == 1
         truth = exact.losses(self.x1[similar], self.x2[similar], np.ones(similar.sum()))
         of_loss = np.max(np.abs(contestant.losses()[similar] - truth) / truth)
@@ -77,7 +77,7 @@ class Problem:
 
 
 def _wait(outputs):
-    # A graph runs on when its call has returned; on CPU this copies nothing.
+    # A graph may still run when its call returns. On CPU this copies nothing.
     for output in (outputs[0], *outputs[1]) if isinstance(outputs, tuple) else (outputs,):
         output.asnumpy()
 
@@ -132,7 +132,7 @@ def _torch(problem, compiled=False):
         return torch.nn.functional.cosine_embedding_loss(x1, x2, target, MARGIN, reduction=reduction)
 
     if compiled:
-        # Otherwise it would count each shape as a reason to compile no more.
+        # Otherwise torch stops compiling after a few shapes.
         torch.compiler.reset()
         loss = torch.compile(loss)
 
@@ -187,7 +187,7 @@ def makers(problem):
     """
     made = {'native': lambda: _mindspore(problem, partial(CosineEmbeddingLoss, MARGIN), 'native'),
             'plain': lambda: _mindspore(problem, partial(CosineEmbeddingLoss, MARGIN), 'plain')}
-    # MindSpore's own refuses bfloat16.
+    # MindSpore's own loss does not support bfloat16.
     if problem.dtype != 'bfloat16':
         made['mindspore.nn'] = lambda: _mindspore(problem, partial(nn.CosineEmbeddingLoss, MARGIN))
         made['mindspore.ops'] = lambda: _mindspore(problem, partial(_Function, ops.cosine_embedding_loss, MARGIN))
@@ -204,5 +204,5 @@ def makers(problem):
 
 
 def others_installed():
-    """The modules beside MindSpore that take part, for the record."""
+    """The other modules measured, for the record."""
     return [importlib.import_module(name) for name in ('torch', 'jax') if importlib.util.find_spec(name)]

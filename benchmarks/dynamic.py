@@ -11,12 +11,12 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What shapes that are not known when a graph is compiled cost: the same calls with known and with dynamic shapes.
+"""The cost of dynamic shapes: the same calls with known and with unknown shapes.
 
     python -m benchmarks.dynamic [--rounds 15] [--seconds 3] [--losses native mindspore.nn] [--csv dynamic.csv]
 
-prints the median milliseconds of a call in graph mode, forward and forward + backward, all measured in turns of random
-order in one process, and how many times longer the dynamic graph takes.
+prints the median milliseconds of a call in graph mode, forward and forward + backward, measured in one process,
+interleaved, and how many times longer the dynamic graph takes.
 """
 import mindspore as ms
 from mindspore import Tensor, nn
@@ -32,7 +32,7 @@ SHAPES = ((32, 768), (16384, 768))
 
 
 class _Both(nn.Cell):
-    """The loss and both gradients, as a Cell, because only a Cell can be told of dynamic shapes."""
+    """The loss and both gradients as a Cell, because only a Cell has set_inputs."""
 
     def __init__(self, loss):
         super().__init__()
@@ -55,7 +55,7 @@ def _call(cell, implementation, inputs):
     def call():
         with use_implementation(implementation):
             outputs = cell(*inputs)
-        # A graph runs on when its call has returned; on CPU this copies nothing.
+        # A graph may still run when its call returns. On CPU this copies nothing.
         for output in (outputs[0], *outputs[1]) if isinstance(outputs, tuple) else (outputs,):
             output.asnumpy()
     return call

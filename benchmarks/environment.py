@@ -24,7 +24,7 @@ from ms_cosine_loss._report import processor
 
 
 def describe(*modules):
-    """One line: processor, cores, what the kernel runs on, Python, and the version of each package."""
+    """One line: processor, cores, the kernel's instruction set and threads, Python and package versions."""
     status = get_implementation_status()
     versions = [f'{module.__name__} {module.__version__}' for module in (ms_cosine_loss, mindspore, numpy, *modules)]
     return (f'{processor()}, {os.cpu_count()} cores, kernel on {status.instruction_set} with {status.threads} threads, '

@@ -18,8 +18,8 @@
 The pairs are random, nearly parallel (1 - cos down to 1e-9), parallel, constant, of mixed scales within a row, huge
 and tiny (down to denormal numbers), 1 to 100003 elements long; most of them short. The exact value is computed in
 NumPy's long double, whose rounding is 1e-19. Two errors are counted: in ulp of the result, where the result is 1e-9 or
-more, and in ulp at 1 of the arithmetic (1.2e-7 for float32 and half input, 2.2e-16 for float64). Losses that are
-negative or not finite are counted apart. torch is optional.
+more, and in ulp at 1 of the arithmetic (1.2e-7 for float32 and half input, 2.2e-16 for float64). Negative losses and
+losses that are not finite are counted separately. torch is optional.
 """
 import importlib
 
@@ -72,7 +72,7 @@ def of_torch(x1, x2, labels):
 
 
 class _Worst:
-    """The worst that one contestant did."""
+    """The worst errors of one contestant."""
 
     def __init__(self, dtype):
         self._spacing, self._smallest = SPACING[dtype], SMALLEST_NORMAL[dtype]
@@ -82,7 +82,7 @@ class _Worst:
         self.negative = self.not_finite = 0
 
     def take(self, losses, truth):
-        """Counts some losses."""
+        """Adds some losses."""
         finite = np.isfinite(losses)
         losses, truth = losses[finite], truth[finite]
         self.not_finite += int(np.sum(~finite))
@@ -96,16 +96,16 @@ class _Worst:
         self.at_one = max(self.at_one, float(np.max(np.maximum(0, error - own) / self._at_one, initial=0)))
 
     def figures(self):
-        """What goes into the table."""
+        """The row of the table."""
         return {'ulp_of_result': f'{self.of_result:.3g}', 'ulp_at_one': f'{self.at_one:.3g}',
                 'negative': self.negative, 'not_finite': self.not_finite}
 
 
 def measure(dtype, contestants, pairs, seed):
-    """The number of pairs, and the worst of each contestant; None for one that refuses the dtype."""
+    """The number of pairs, and the worst errors of each contestant; None where the dtype is not supported."""
     rng = np.random.default_rng(seed)
     results = {name: _Worst(dtype) for name in contestants}
-    # Each length gets the same number of pairs, but for the longest, which would take all the time.
+    # The same number of pairs for each length except the longest, which would take all the time.
     shares = [min(1.0, 1000 / length) for length in LENGTHS]
     total = 0
     for length, share in zip(LENGTHS, shares):
@@ -131,7 +131,7 @@ def _rows(contestants, pairs, seed):
     for dtype in SPACING:
         total, results = measure(dtype, contestants, pairs, seed)
         for name, result in results.items():
-            # A row without figures is a refusal.
+            # A row without figures: not supported.
             figures = result.figures() if result else dict.fromkeys(_Worst(dtype).figures(), '')
             yield {'dtype': dtype, 'pairs': total, 'contestant': name, **figures}
 

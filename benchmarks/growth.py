@@ -16,7 +16,7 @@
     python -m benchmarks.growth [--rounds 15] [--seconds 0.5] [--csv docs/data/growth.csv]
 
 prints the milliseconds of a call, forward and forward + backward, from 1 to 65536 pairs of 512 elements and for 1024
-pairs of 8 to 16384: the median, and the least, which is the cost without the stalls of launches and threads.
+pairs of 8 to 16384: the median, and the fastest, which excludes stalls of launches and threads.
 """
 import mindspore as ms
 import numpy as np

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The kernel called directly, without MindSpore around it, and what memory allows beside it."""
+"""The kernel called directly, without MindSpore around it, and the memory-bandwidth baseline."""
 import ctypes
 import functools
 import pathlib
@@ -29,7 +29,7 @@ _DTYPE_NAMES = {'float32': 'float32', 'float64': 'float64', 'float16': 'float16'
 
 
 def aligned(array):
-    """A copy of `array` that begins on a cache line, as MindSpore's own tensors do."""
+    """A copy of `array` aligned to a cache line, as MindSpore's tensors are."""
     buffer = np.empty(array.nbytes + 64, np.uint8)
     start = -buffer.ctypes.data % 64
     copy = buffer[start:start + array.nbytes].view(array.dtype).reshape(array.shape)
@@ -65,7 +65,7 @@ class Kernel:
         arguments = (count, (ctypes.c_void_p * count)(*(each.ctypes.data for each in arrays)),
                      (ctypes.c_int * count)(*(each.ndim for each in arrays)), (ctypes.c_void_p * count)(*pointers),
                      (ctypes.c_char_p * count)(*(each.value for each in dtypes)), None, None)
-        # The arrays have to outlive the call.
+        # The arrays must outlive the call.
         return arguments, arrays, shapes
 
     def results(self):

@@ -11,14 +11,13 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""How much memory a loss takes beyond its inputs and outputs, graph mode, float32.
+"""The memory of a loss beyond its inputs and outputs, graph mode, float32.
 
     python -m benchmarks.memory [--csv docs/data/memory.csv]
 
-prints, for 16384 pairs of 768 elements, by how many MiB the peak of a fresh process rises over what is resident when
-the inputs are there, less the outputs, and less what the same calls on a few pairs raise it by: in the first call,
-which compiles, and in a later one. What MindSpore's pool keeps between them counts in both. Linux only: the peak is
-reset through /proc.
+prints, for 16384 pairs of 768 elements, how many MiB the peak of a fresh process rises above what is resident with the
+inputs, minus the outputs, and minus the rise of the same calls on a few pairs: for the first call, which compiles, and
+for a later one. What MindSpore's pool keeps counts in both. Linux only: the peak is reset through /proc.
 """
 import json
 import pathlib
@@ -39,13 +38,13 @@ _PROCESS = pathlib.Path('/proc/self')
 
 
 def _resident(field):
-    """VmRSS, what is resident, or VmHWM, its peak, in KiB."""
+    """VmRSS (resident) or VmHWM (its peak) in KiB."""
     return next(int(line.split()[1]) for line in (_PROCESS / 'status').read_text().splitlines()
                 if line.startswith(field))
 
 
 def _peaks_of(name, what, rows):
-    """By how many KiB the first call of a contestant and the second raise this process's peak."""
+    """How many KiB the first and the second call of a contestant raise this process's peak."""
     ms.set_context(mode=ms.GRAPH_MODE)
     call = getattr(makers(Problem(rows, LENGTH))[name](), what)
     before = _resident('VmRSS')
@@ -72,7 +71,7 @@ def _rows():
             continue
         row = {'contestant': name}
         for what in ('forward', 'both'):
-            # The kernel's outputs are there before it is called.
+            # The kernel's outputs are allocated before the call.
             outputs = 2 * ROWS * LENGTH * 4 / 1024 if what == 'both' and name != 'kernel alone' else 0
             beyond = _peaks_in_a_process(name, what, ROWS) - _peaks_in_a_process(name, what, FEW) - outputs
             for which, value in zip(('first', 'later'), beyond):

@@ -15,8 +15,8 @@
 
     python -m benchmarks.near_parallel [--csv docs/data/near_parallel.csv]
 
-For each 1 - cos from 1 down to 1e-9, 200 pairs of 128 float32 elements are measured against NumPy's long double: the
-median and the worst relative error of both implementations, of mindspore.nn and of torch.
+For each 1 - cos from 1 down to 1e-9, it compares 200 pairs of 128 float32 elements with NumPy's long double: the median
+and the worst relative error of both implementations, mindspore.nn and torch.
 """
 import mindspore as ms
 import numpy as np

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Keeps what the benchmarks measured as CSV, and in machines.csv beside it the command and the machine of each file."""
+"""Saves measurements as CSV, and the command and the machine of each file in machines.csv."""
 import argparse
 import csv
 import os
@@ -22,7 +22,7 @@ from benchmarks.environment import describe
 
 
 def argument_parser(description):
-    """A parser of the command line that all benchmarks share."""
+    """The command line that all benchmarks share."""
     parser = argparse.ArgumentParser(description=description.split('\n', maxsplit=1)[0])
     parser.add_argument('--csv', type=pathlib.Path, help='write the figures to this file, too')
     return parser
@@ -35,7 +35,7 @@ def _command(name):
 
 
 def _write(path, rows, replaced=None):
-    """Writes `rows`; kept are the rows that `path` has and `replaced` is false of."""
+    """Writes `rows`, and keeps the rows in `path` for which `replaced` is false."""
     kept = []
     if replaced and path.exists():
         with path.open(newline='', encoding='utf-8') as file:
@@ -47,7 +47,7 @@ def _write(path, rows, replaced=None):
 
 
 def printed(rows):
-    """A list of `rows`, dicts of the same keys, each printed when it comes."""
+    """Prints each of `rows`, dicts with the same keys, as it comes, and returns their list."""
     kept = []
     for row in rows:
         if not kept:
@@ -58,7 +58,7 @@ def printed(rows):
 
 
 def save(path, rows, modules=(), mode=''):
-    """Writes `rows` to `path`; with a `mode`, in place of the rows of that mode alone."""
+    """Writes `rows` to `path`. With a `mode`, replaces only the rows of that mode."""
     _write(path, rows, (lambda row: row['mode'] == mode) if mode else None)
     data = f'{path.stem} {mode}'.strip()
     record = {'data': data, 'command': _command(path.stem), 'machine': describe(*modules)}

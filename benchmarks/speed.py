@@ -11,17 +11,16 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""How fast, and how right, the loss is beside others, in one process, measured in turns of random order.
+"""Speed and error of the loss beside others, measured in one process, interleaved.
 
     python -m benchmarks.speed [--rounds 15] [--seconds 3] [--modes graph pynative] [--csv docs/data/speed.csv]
 
-prints the median milliseconds of a call, forward and forward + backward, and the error of what was computed: the worst
-relative error of a similar pair's loss, and of a gradient by its length. torch and jax take part where they are
-installed. The CSV has the quartiles too.
+prints the median milliseconds of a call, forward and forward + backward, and the worst relative error of a similar
+pair's loss and of a gradient relative to its length. torch and jax are measured if installed. The CSV has the quartiles
+too.
 
-OpenMP's threads spin for a while after they have worked, through the turns of the others; OMP_WAIT_POLICY=passive in
-the environment puts them to sleep. Without it, and in a process for PyNative alone, MindSpore is measured as its users
-have it.
+OpenMP's threads spin after their work and disturb the others; OMP_WAIT_POLICY=passive makes them sleep. PyNative is
+measured in a process of its own without it, as users run it.
 """
 import mindspore as ms
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The time of calls that are made in turns, so that a change of the machine's mood meets them all alike."""
+"""Times interleaved calls, so that noise of the machine affects all of them alike."""
 import random
 import time
 
@@ -27,7 +27,7 @@ def _milliseconds(call):
 
 
 def milliseconds(calls, rounds, seconds=0.0):
-    """The times of each of `calls`, a dict of functions: at least `rounds` of them, and for at least `seconds`."""
+    """Times each of `calls`, a dict of functions, for at least `rounds` rounds and `seconds` seconds."""
     for call in calls.values():
         for _ in range(WARM_UP):
             call()
@@ -36,7 +36,7 @@ def milliseconds(calls, rounds, seconds=0.0):
     generator = random.Random(0)
     started = time.perf_counter()
     while time.perf_counter() - started < seconds or len(next(iter(times.values()))) < rounds:
-        # A new order each round, because each leaves its threads and the caches to the next.
+        # A new order each round, because each call leaves its threads and caches to the next.
         generator.shuffle(order)
         for name in order:
             times[name].append(_milliseconds(calls[name]))

@@ -11,12 +11,12 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What the loss costs inside a training step: a Siamese Dense layer with its optimizer, with the loss and without.
+"""The cost of the loss inside a training step of a Siamese Dense layer.
 
     python -m benchmarks.training [--steps 80] [--losses native plain mindspore.nn none] [--csv docs/data/training.csv]
 
-prints median milliseconds of a step in both modes with the native and the plain implementation, with mindspore.nn's
-loss, and with a mean of the products in place of a loss. To weigh OpenMP against the kernel's own threads, install with
+prints the median milliseconds of a step in both modes with native, with plain, with mindspore.nn's loss, and with the
+mean of the products instead of a loss. To weigh OpenMP against the kernel's own threads, install with
 MS_COSINE_LOSS_OPENMP=1 and run it again.
 """
 import mindspore as ms
@@ -34,7 +34,7 @@ LOSSES = ('native', 'plain', 'mindspore.nn', 'none')
 
 
 class _MeanProduct(nn.Cell):
-    """What a step costs without a loss: the cheapest way to get a number out of both embeddings."""
+    """A step without a loss: the cheapest scalar of both embeddings."""
 
     def construct(self, logits_x1, logits_x2, labels):
         return (logits_x1 * logits_x2).mean()

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What the checks and the choice of implementation cost a call in PyNative; in a graph they cost nothing when it runs.
+"""The cost of checking arguments and selecting the implementation, per call in PyNative.
 
     python -m benchmarks.validation
 

@@ -14,6 +14,7 @@
 """How Sphinx builds the documentation: sphinx-build -W -b html docs docs/_build."""
 import inspect
 import pathlib
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -30,28 +31,54 @@ version = release = ms_cosine_loss.__version__
 extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.mathjax', 'sphinx.ext.napoleon',
               'sphinx-mathjax-offline']
 exclude_patterns = ['_build', 'data']
-myst_enable_extensions = ['dollarmath']
+templates_path = ['_templates']
+myst_enable_extensions = ['attrs_inline', 'dollarmath']
 myst_heading_anchors = 3
-# MindSpore's sections of a docstring, which napoleon does not know.
+# Docstring sections of MindSpore that napoleon does not know.
 napoleon_custom_sections = ['Inputs', ('Outputs', 'returns_style'), 'Supported Platforms']
 autodoc_member_order = 'bysource'
-# The types stand under Args, in MindSpore's words.
+# The types are under Args.
 autodoc_typehints = 'none'
 
 html_theme = 'furo'
 html_static_path = ['_static']
-html_css_files = ['formulas.css']
+html_css_files = ['pages.css']
 html_title = f'ms_cosine_loss {version}'
+html_sidebars = {'**': ['sidebar/brand.html', 'language.html', 'sidebar/search.html', 'sidebar/scroll-start.html',
+                        'sidebar/navigation.html', 'sidebar/scroll-end.html', 'sidebar/variant-selector.html']}
+
+
+def _repository():
+    """The address that the repository was cloned from, if that is a page."""
+    origin = subprocess.run(['git', 'remote', 'get-url', 'origin'], cwd=pathlib.Path(__file__).parent,
+                            capture_output=True, text=True).stdout.strip()
+    return origin.removesuffix('.git') if origin.startswith('https://') else ''
+
+
+repository = _repository()
+html_theme_options = {
+    'source_repository': repository, 'source_branch': 'main', 'source_directory': 'docs/',
+    'footer_icons': [{'name': 'Repository', 'url': repository, 'html': 'Repository', 'class': ''}],
+} if repository else {}
 
 
 def _signature(app, what, name, obj, options, signature, return_annotation):
-    # Sphinx would show that of nn.Cell.__new__, which takes everything.
+    # Sphinx would show the signature of nn.Cell.__new__, which takes everything.
     if what != 'class':
         return None
     return stringify_signature(inspect.signature(obj), show_annotation=False, show_return_annotation=False), None
 
 
+def _other_language(app, page, template, context, doctree):
+    """For language.html: the same page in the other language, or the first page of the other."""
+    other = page[3:] if page.startswith('zh/') else f'zh/{page}'
+    start = 'index' if page.startswith('zh/') else 'zh/index'
+    context['is_chinese'] = page.startswith('zh/')
+    context['other_language'] = other if other in app.env.found_docs else start
+
+
 def setup(app):
     """Draws the plots before the pages that show them are read."""
     app.connect('autodoc-process-signature', _signature)
+    app.connect('html-page-context', _other_language)
     app.connect('builder-inited', lambda app: plots.draw_all(pathlib.Path(app.srcdir) / '_plots'))

@@ -11,12 +11,19 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Runs the Python of every page: python -m pytest docs/*.md."""
+"""Runs the Python of every page: python -m pytest docs/*.md docs/zh/*.md README*.md."""
+import doctest
+import os
+import pathlib
 import sys
+import tempfile
 import types
 
+import mindspore as ms
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 class _Page(types.ModuleType):
@@ -31,9 +38,25 @@ class _Page(types.ModuleType):
         return self._namespace
 
 
-def _as_module(namespace):
+def _set_up(namespace):
     namespace['__name__'] = 'page'
     sys.modules['page'] = _Page(namespace)
+    # A page may leave graph mode on.
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    # Pages export files, and a failed compile leaves some.
+    os.chdir(tempfile.mkdtemp())
 
 
-pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser()], patterns=['*.md'], setup=_as_module).pytest()
+def _tear_down(namespace):
+    os.chdir(ROOT)
+
+
+class _Pages:
+    pytest_collect_file = staticmethod(
+        Sybil(path=str(ROOT), parsers=[PythonCodeBlockParser(doctest_optionflags=doctest.ELLIPSIS)], patterns=['*.md'],
+              setup=_set_up, teardown=_tear_down).pytest())
+
+
+def pytest_configure(config):
+    """Registers a plugin, so that the READMEs, which lie outside this folder, are run too."""
+    config.pluginmanager.register(_Pages())

@@ -11,7 +11,13 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Draws the documentation's plots into a folder: python docs/plots.py FOLDER."""
+"""Draws the documentation's plots, each for a light and a dark page.
+
+    python docs/plots.py docs/_static error     # the README's picture, which is committed
+    python docs/plots.py FOLDER [NAME...]
+
+The documentation's build draws all the others.
+"""
 import csv
 import pathlib
 import sys
@@ -27,6 +33,9 @@ matplotlib.use('Agg')
 
 from matplotlib import pyplot as plt  # noqa: E402
 
+INK = {'light': '#24292f', 'dark': '#c9d1d9'}
+COLORS = {'native': '#2f81f7', 'plain': '#3fb950', 'mindspore.nn': '#e5534b', 'torch': '#d29922'}
+NAMES = {'torch': 'PyTorch'}
 MARGINS = (0.0, 0.3, 0.6)
 DATA = pathlib.Path(__file__).resolve().parent / 'data'
 
@@ -61,7 +70,7 @@ def margin(path):
     left.legend()
     for axes in (left, right):
         axes.grid(alpha=0.3)
-    figure.savefig(path)
+    figure.savefig(path, metadata={'Date': None})
     plt.close(figure)
 
 
@@ -78,7 +87,7 @@ def eps(path):
              title='eps weighs in where squared norms come near it')
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(path)
+    figure.savefig(path, metadata={'Date': None})
     plt.close(figure)
 
 
@@ -87,22 +96,30 @@ def _read(name):
         return list(csv.DictReader(file))
 
 
+def _near_parallel(path, names, title):
+    figure, axes = plt.subplots(figsize=(7, 4), layout='constrained')
+    for contestant in names:
+        points = [(float(row['one_minus_cos']), float(row['worst_relative_error']))
+                  for row in _read('near_parallel.csv') if row['contestant'] == contestant]
+        axes.loglog(*zip(*points), '.-', label=names[contestant], color=COLORS[contestant])
+    axes.axhline(1, color='grey', linewidth=1)
+    axes.annotate('no digit is right', (1, 1.6), color='grey', ha='right')
+    axes.set(xlabel='1 − cos', ylabel='relative error of the loss', title=title)
+    axes.grid(alpha=0.3)
+    axes.legend(loc='center left', bbox_to_anchor=(0, 0.42))
+    figure.savefig(path, metadata={'Date': None})
+    plt.close(figure)
+
+
 def near_parallel(path):
     """The relative error of a similar pair's loss as the pair comes together."""
-    rows = _read('near_parallel.csv')
-    figure, axes = plt.subplots(figsize=(7, 4.5), layout='constrained')
-    for contestant in dict.fromkeys(row['contestant'] for row in rows):
-        points = [(float(row['one_minus_cos']), float(row['worst_relative_error'])) for row in rows
-                  if row['contestant'] == contestant]
-        axes.loglog(*zip(*points), '.-', label=contestant)
-    axes.axhline(1, color='grey', linewidth=1)
-    axes.annotate('nothing of the number is right', (1e-4, 1.6), color='grey')
-    axes.set(xlabel='1 - cos', ylabel='worst relative error of the loss',
-             title='float32, label 1: what is left of the loss as vectors come together')
-    axes.grid(alpha=0.3)
-    axes.legend(loc='center right')
-    figure.savefig(path)
-    plt.close(figure)
+    _near_parallel(path, {name: NAMES.get(name, name) for name in COLORS}, 'Error of a similar pair\'s loss, float32')
+
+
+def error(path):
+    """The same for the README, without plain."""
+    names = {'native': 'ms_cosine_loss', 'mindspore.nn': 'mindspore.nn', 'torch': 'PyTorch'}
+    _near_parallel(path, names, 'Error of a similar pair\'s loss, float32, CPU')
 
 
 def growth(path):
@@ -116,23 +133,30 @@ def growth(path):
             for contestant in dict.fromkeys(row['contestant'] for row in rows):
                 points = sorted((int(row[varied]), float(row[f'{what}_least_ms'])) for row in rows
                                 if row['contestant'] == contestant and row[other] == fixed[other])
-                axes.loglog(*zip(*points), '.-', label=contestant, linewidth=2.5 if contestant == 'native' else 1.2)
+                axes.loglog(*zip(*points), '.-', label=NAMES.get(contestant, contestant),
+                            linewidth=2.5 if contestant == 'native' else 1.2)
             axes.set(title=f'{title}, ' + (f'pairs of {fixed[other]}' if varied == 'rows' else f'{fixed[other]} pairs'))
             axes.grid(alpha=0.3)
         axes_row[0].set(ylabel='least milliseconds of a call')
     panels[1][0].set(xlabel='pairs')
     panels[1][1].set(xlabel='elements of a vector')
     panels[0][0].legend()
-    figure.savefig(path)
+    figure.savefig(path, metadata={'Date': None})
     plt.close(figure)
 
 
-def draw_all(folder):
-    """Draws each plot into `folder`, named after its function."""
+def draw_all(folder, names=('margin', 'eps', 'near_parallel', 'growth')):
+    """Draws each plot into `folder`, named after its function and the page that it is for."""
     folder.mkdir(parents=True, exist_ok=True)
-    for draw in (margin, eps, near_parallel, growth):
-        draw(folder / f'{draw.__name__}.svg')
+    for page, ink in INK.items():
+        # Without a date and with fixed names inside, so that the same data give the same file.
+        style = {'svg.hashsalt': '', 'svg.fonttype': 'none', 'savefig.transparent': True, 'legend.framealpha': 0,
+                 'axes.edgecolor': ink,
+                 **dict.fromkeys(('text.color', 'axes.labelcolor', 'xtick.color', 'ytick.color'), ink)}
+        with plt.rc_context(style):
+            for name in names:
+                globals()[name](folder / f'{name}-{page}.svg')
 
 
 if __name__ == '__main__':
-    draw_all(pathlib.Path(sys.argv[1]))
+    draw_all(pathlib.Path(sys.argv[1]), *filter(None, [sys.argv[2:]]))

@@ -15,7 +15,7 @@
 
     python docs/tables.py [--check]
 
-With --check it writes nothing, and fails if a table is not what its data say.
+With --check it writes nothing and fails if a table does not match its data.
 """
 import argparse
 import csv
@@ -34,12 +34,14 @@ def _read(name):
         return list(csv.DictReader(file))
 
 
-def _table(head, rows):
-    return '\n'.join('| ' + ' | '.join(row) + ' |' for row in (head, ['---'] * len(head), *rows))
+def _table(head, rows, texts=1):
+    """A Markdown table; `texts` columns of text, then numbers, which are aligned right."""
+    rules = ['---'] * texts + ['---:'] * (len(head) - texts)
+    return '\n'.join('| ' + ' | '.join(row) + ' |' for row in (head, rules, *rows))
 
 
 def _measured(*data):
-    """By which commands the figures were measured, and on what; without a word, so that it fits both languages."""
+    """The commands and the machine of the figures, without words, so that it fits both languages."""
     machines = {row['data']: row for row in _read('machines.csv')}
     commands = ', '.join(f"`{machines[name]['command']}`" for name in data)
     where = dict.fromkeys(machines[name]['machine'] for name in data)
@@ -47,33 +49,56 @@ def _measured(*data):
 
 
 def _number(text):
-    """A number in as few characters as say it: three digits, or a power of ten."""
+    """A number with three digits, or as a power of ten."""
     value = float(text)
     if 1e-3 <= abs(value) < 1e4 or value == 0:
         return f'{value:.3g}'
     return re.sub(r'e\+?(-?)0*', r'e\1', f'{value:.0e}')
 
 
-def _by_case(mode):
+NAMES = {'native': '**native**', 'torch': 'PyTorch'}
+"""What a contestant is called in a table, where that is not its name in the data."""
+
+
+def _by_case(mode, what, contestants=None, cases=None, head=''):
+    """One figure a cell: a row for each contestant, a column for each case."""
     rows = [row for row in _read('speed.csv') if row['mode'] == mode]
-    cases = list(dict.fromkeys((row['rows'], row['length'], row['dtype']) for row in rows))
-    found = {(row['contestant'], row['rows'], row['length'], row['dtype']): row for row in rows}
-
-    def cell(name, case):
-        row = found.get((name, *case))
-        if row is None:
-            return '–'
-        times = f"{_number(row['forward_median_ms'])} / {_number(row['both_median_ms'])}"
-        return times + (f" / {_number(row['loss_error'])}" if row['loss_error'] else '')
-
-    contestants = dict.fromkeys(row['contestant'] for row in rows)
-    return _table([mode, *(f'({rows}, {length}) {dtype}' for rows, length, dtype in cases)],
-                  [[name, *(cell(name, case) for case in cases)] for name in contestants])
+    found = {(row['contestant'], (row['rows'], row['length'], row['dtype'])): row[what] for row in rows}
+    contestants = contestants or dict.fromkeys(row['contestant'] for row in rows if row[what])
+    cases = cases or dict.fromkeys((row['rows'], row['length'], row['dtype']) for row in rows)
+    return _table([head, *(f'{rows} × {length} {dtype}' for rows, length, dtype in cases)],
+                  [[NAMES.get(name, name), *(_number(found[name, case]) if found.get((name, case)) else '–'
+                                             for case in cases)] for name in contestants])
 
 
 def speed():
-    """Milliseconds forward / forward and backward / the worst relative error of a similar pair's loss."""
-    return '\n\n'.join(_by_case(mode) for mode in ('graph', 'pynative')) + _measured('speed graph', 'speed pynative')
+    """Milliseconds forward and backward, for the README."""
+    cases = (('16384', '768', 'float32'), ('16384', '768', 'float16'), ('16384', '768', 'bfloat16'),
+             ('32', '128', 'float32'))
+    contestants = ('native', 'plain', 'mindspore.nn', 'torch', 'torch.compile', 'jax.jit')
+    return _by_case('graph', 'both_median_ms', contestants, cases, 'forward + backward, ms')
+
+
+def speed_forward():
+    """Milliseconds forward in graph mode."""
+    return _by_case('graph', 'forward_median_ms', head='forward, ms')
+
+
+def speed_both():
+    """Milliseconds forward and backward in graph mode."""
+    return _by_case('graph', 'both_median_ms', head='forward + backward, ms') + _measured('speed graph')
+
+
+def speed_pynative():
+    """Milliseconds in PyNative."""
+    return '\n\n'.join([_by_case('pynative', 'forward_median_ms', head='PyNative, forward, ms'),
+                        _by_case('pynative', 'both_median_ms', head='PyNative, forward + backward, ms')
+                        + _measured('speed pynative')])
+
+
+def speed_error():
+    """The worst relative error of a similar pair's loss."""
+    return _by_case('graph', 'loss_error', head='relative error')
 
 
 def speed_in_full():
@@ -85,29 +110,30 @@ def speed_in_full():
                    'of a gradient'],
                   [[*(row[name] for name in ('mode', 'rows', 'length', 'dtype', 'contestant')), times(row, 'forward'),
                     times(row, 'both'), *(_number(row[name]) if row[name] else '' for name in
-                                          ('loss_error', 'gradient_error'))] for row in _read('speed.csv')])
+                                          ('loss_error', 'gradient_error'))] for row in _read('speed.csv')], texts=5)
 
 
 def error():
-    """The worst error of a million pairs."""
+    """The worst error over a million pairs, a row for each implementation and dtype."""
     rows = _read('error.csv')
-    contestants, dtypes = (list(dict.fromkeys(row[name] for row in rows)) for name in ('contestant', 'dtype'))
-    found = {(row['dtype'], row['contestant']): row for row in rows}
+    contestants = dict.fromkeys(row['contestant'] for row in rows)
 
-    def cell(row):
+    def cells(row):
         if not row['ulp_of_result']:
-            return 'refused'
-        return '{} / {} ({}, {})'.format(_number(row['ulp_of_result']), _number(row['ulp_at_one']), row['negative'],
-                                         row['not_finite'])
+            return ['not supported', '', '', '']
+        return [_number(row['ulp_of_result']), _number(row['ulp_at_one']), row['negative'], row['not_finite']]
 
-    return _table(['', *contestants], [[dtype, *(cell(found[dtype, name]) for name in contestants)]
-                                       for dtype in dtypes]) + _measured('error')
+    return _table(['', 'dtype', 'worst error, ulp of the loss', 'worst error, ulp of 1', 'negative losses',
+                   'NaN or infinite'],
+                  [[NAMES.get(name, name), row['dtype'], *cells(row)]
+                   for name in contestants for row in rows if row['contestant'] == name],
+                  texts=2) + _measured('error')
 
 
 def memory():
     """MiB beyond inputs and outputs."""
     names = ('forward_first_mib', 'forward_later_mib', 'both_first_mib', 'both_later_mib')
-    # Below a MiB is the noise of a process.
+    # Less than a MiB is noise.
     return _table(['', 'forward: first call', 'later', 'forward + backward: first call', 'later'],
                   [[row['contestant'], *(f'{max(0, round(float(row[name])))}' for name in names)]
                    for row in _read('memory.csv')]) + _measured('memory')
@@ -122,23 +148,41 @@ def training():
                                   for mode in modes]) + _measured('training')
 
 
+def margin():
+    """How well digits are told apart, by the margin of the training."""
+    rows = _read('margin.csv')
+
+    def cell(name, found):
+        values = [float(row[name]) for row in found]
+        return f'{sum(values) / len(values):.4f} ({min(values):.4f}–{max(values):.4f})'
+
+    by_margin = {each: [row for row in rows if row['margin'] == each]
+                 for each in dict.fromkeys(row['margin'] for row in rows)}
+    return _table(['margin', 'accuracy', 'AUC'],
+                  [[name, cell('accuracy', found), cell('auc', found)] for name, found in by_margin.items()]
+                  ) + _measured('margin')
+
+
 def versions():
-    """Which MindSpore was tested on which Python, and with how many tests."""
+    """Which MindSpore was tested on which Python, a row for each MindSpore."""
     rows = _read('versions.csv')
-    return _table(['MindSpore', 'Python', 'passed', 'failed', 'skipped (no torch)', 'seconds'],
-                  [[row[name] for name in ('mindspore', 'python', 'passed', 'failed', 'skipped', 'seconds')]
-                   for row in rows])
+    by_mindspore = {each: [row for row in rows if row['mindspore'] == each]
+                    for each in dict.fromkeys(row['mindspore'] for row in rows)}
+    return _table(['MindSpore', 'Python', 'tests', 'failed'],
+                  [[name, ', '.join(row['python'] for row in found),
+                    ' / '.join(dict.fromkeys(row['passed'] for row in found)),
+                    str(sum(int(row['failed']) for row in found))] for name, found in by_mindspore.items()], texts=2)
 
 
 def _brief(outcome, reasons):
-    """An outcome in a few words; a refusal points to its number in `reasons`."""
+    """A result in a few words; an error refers to its number in `reasons`."""
     off = re.match(r'wrong: AssertionError: ([\d.e+]+) times the error', outcome)
     if off:
-        return f'wrong, {float(off[1]):.0e} times the error granted'
+        return f'wrong, {float(off[1]):.0e} times the tolerance'
     if outcome == 'right' or outcome.startswith('wrong'):
         return outcome.split(':')[0]
     reason = outcome.split(': ', 1)[1].strip('- :').replace('`', '')
-    return f'refused ({reasons.setdefault(reason, len(reasons) + 1)})'
+    return f'error ({reasons.setdefault(reason, len(reasons) + 1)})'
 
 
 def _both_modes(row, loss, reasons):
@@ -147,17 +191,20 @@ def _both_modes(row, loss, reasons):
 
 
 def ways_in():
-    """What came of each way to use a loss, then the reasons of what was refused."""
+    """The result of each way to use a loss, then the reasons of errors."""
     losses, reasons = ('auto', 'native', 'plain', 'mindspore.nn'), {}
-    table = _table(['', 'way', *losses],
-                   [[row['topic'], row['way'], *(_both_modes(row, loss, reasons) for loss in losses)]
-                    for row in _read('ways_in.csv')])
-    return '\n'.join([table, '', 'Refused, in the words of what refused:', '',
+    rows = _read('ways_in.csv')
+    parts = []
+    for topic in dict.fromkeys(row['topic'] for row in rows):
+        table = _table(['', *losses], [[row['way'], *(_both_modes(row, loss, reasons) for loss in losses)]
+                                          for row in rows if row['topic'] == topic], texts=5)
+        parts += [f'## {topic.capitalize()}', '', table, '']
+    return '\n'.join([*parts, '## Errors', '', 'In the words of MindSpore or Python:', '',
                       *(f'{number}. {reason}' for reason, number in reasons.items())])
 
 
 def _cases(cases):
-    """The cases of a fault, told by what they combine where they are all its combinations."""
+    """The cases of a fault, as 'a or b; c or d' where all combinations are there."""
     columns = [list(dict.fromkeys(column)) for column in zip(*(case.split('-') for case in cases))]
     if math.prod(map(len, columns)) != len(cases):
         return ', '.join(cases)
@@ -165,14 +212,18 @@ def _cases(cases):
 
 
 def faults():
-    """What came of each fault; one row for the cases of a fault that ended alike."""
+    """The result of each fault, with one line for all cases with the same result."""
     ends = {}
     for row in _read('faults.csv'):
         fault, case = re.fullmatch(r'(.*?)(?: \(([^()]*)\))?', row['fault']).groups()
-        ends.setdefault((fault, row['outcome']), []).append(case or '')
-    return _table(['fault', 'case', 'what happened'],
-                  [[fault, _cases(cases), textwrap.shorten(outcome, 420, placeholder=' …')]
-                   for (fault, outcome), cases in ends.items()])
+        ends.setdefault(fault, {}).setdefault(row['outcome'], []).append(case or '')
+    lines = []
+    for fault, outcomes in ends.items():
+        lines += ['', f'**{fault}**', '']
+        for outcome, cases in outcomes.items():
+            case = f'*{_cases(cases)}*: ' if any(cases) else ''
+            lines.append(f'* {case}{textwrap.shorten(outcome, 420, placeholder=" …")}')
+    return '\n'.join(lines[1:])
 
 
 def _launches(row):
@@ -205,9 +256,10 @@ def launches_of_layouts():
     return _launches_by(('device', 'mode', 'layout'), ('plain', 'by hand'), layout='(64, 768)'.__ne__)
 
 
-TABLES = {make.__name__: make for make in (speed, speed_in_full, error, memory, training, versions, ways_in, faults,
+TABLES = {make.__name__: make for make in (speed, speed_forward, speed_both, speed_pynative, speed_error, speed_in_full,
+                                           error, memory, training, margin, versions, ways_in, faults,
                                            launches, launches_of_layouts)}
-PAGES = (*DOCS.parent.glob('README*.md'), *DOCS.glob('*.md'))
+PAGES = (*DOCS.parent.glob('README*.md'), *DOCS.glob('**/*.md'))
 
 
 def _filled(text):
@@ -229,7 +281,7 @@ def main():
             if not arguments.check:
                 page.write_text(filled, 'utf-8')
     if arguments.check and stale:
-        sys.exit(f'not what docs/data says: {", ".join(stale)}')
+        sys.exit(f'out of date with docs/data: {", ".join(stale)}')
 
 
 if __name__ == '__main__':

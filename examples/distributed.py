@@ -11,16 +11,16 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Trains on several workers: each takes its part of every batch, and all of them take the same step.
+"""Trains on several workers: each computes the loss of its part of a batch, and all take the same step.
 
     msrun --worker_num=2 --local_worker_num=2 --join=True examples/distributed.py --out weights.npz
 
-does so with two workers on this machine; see `msrun --help` for several machines. The loss needs nothing for it: it is
-the mean over a worker's pairs, and MindSpore averages the gradients of the workers. Without msrun,
+trains two workers on this machine; see `msrun --help` for several machines. The loss needs no setting: it is the mean
+over a worker's pairs, and MindSpore averages the gradients. Without msrun,
 
     python examples/distributed.py --out weights.npz
 
-trains one worker on the joined batches, to the same weights.
+trains one worker on the whole batches, to the same weights.
 """
 import argparse
 import os
@@ -39,24 +39,16 @@ EMBEDDING = 8
 BATCH = 32
 
 
-class Siamese(nn.Cell):
-    """One encoder for both sides, and the loss."""
-
-    def __init__(self, loss):
-        super().__init__()
-        weights = np.random.default_rng(0).standard_normal((2, FEATURES, FEATURES)).astype(np.float32) / FEATURES ** 0.5
-        # Every worker starts from the same weights.
-        self.encoder = nn.SequentialCell(
-            nn.Dense(FEATURES, FEATURES, weight_init=Tensor(weights[0]), bias_init='zeros'), nn.Tanh(),
-            nn.Dense(FEATURES, EMBEDDING, weight_init=Tensor(weights[1, :EMBEDDING]), bias_init='zeros'))
-        self.loss = loss
-
-    def construct(self, x1, x2, labels):
-        return self.loss(self.encoder(x1), self.encoder(x2), labels)
+def build_encoder():
+    """The same weights for every worker."""
+    weights = np.random.default_rng(0).standard_normal((2, FEATURES, FEATURES)).astype(np.float32) / FEATURES ** 0.5
+    return nn.SequentialCell(
+        nn.Dense(FEATURES, FEATURES, weight_init=Tensor(weights[0]), bias_init='zeros'), nn.Tanh(),
+        nn.Dense(FEATURES, EMBEDDING, weight_init=Tensor(weights[1, :EMBEDDING]), bias_init='zeros'))
 
 
 def pairs(batch, workers, rank):
-    """A worker's part of each batch; similar pairs are noisy copies, dissimilar ones have nothing in common."""
+    """A worker's part of each batch. Similar pairs are noisy copies; dissimilar ones have nothing in common."""
     rng = np.random.default_rng(1)
     x1 = rng.standard_normal((PAIRS, FEATURES)).astype(np.float32)
     labels = rng.choice([-1, 1], PAIRS).astype(np.int32)
@@ -78,21 +70,30 @@ def main():
     arguments = parser.parse_args()
     ms.set_context(mode=ms.GRAPH_MODE if arguments.mode == 'graph' else ms.PYNATIVE_MODE)
     ms.set_device(arguments.device)
-    # msrun tells its workers their number by this variable.
+    # msrun sets it for its workers.
     workers, rank = 1, 0
     if 'MS_WORKER_NUM' in os.environ:
         init()
         workers, rank = get_group_size(), get_rank()
         ms.set_auto_parallel_context(parallel_mode=ms.ParallelMode.DATA_PARALLEL, gradients_mean=True)
 
-    network = Siamese(CosineEmbeddingLoss(margin=0.2))
-    step = nn.TrainOneStepCell(network, nn.Momentum(network.trainable_params(), learning_rate=0.2, momentum=0.9))
-    step.set_train()
+    encoder, loss = build_encoder(), CosineEmbeddingLoss(margin=0.2)
+    optimizer = nn.Momentum(encoder.trainable_params(), learning_rate=0.2, momentum=0.9)
+
+    def forward(x1, x2, labels):
+        return loss(encoder(x1), encoder(x2), labels)
+
+    step = ms.value_and_grad(forward, None, optimizer.parameters)
+    average = nn.DistributedGradReducer(optimizer.parameters) if workers > 1 else None
     for epoch in range(1, arguments.epochs + 1):
-        losses = [float(step(*batch)) for batch in pairs(BATCH, workers, rank).create_tuple_iterator(num_epochs=1)]
+        losses = []
+        for batch in pairs(BATCH, workers, rank).create_tuple_iterator(num_epochs=1):
+            value, gradients = step(*batch)
+            optimizer(average(gradients) if average else gradients)
+            losses.append(float(value))
         print(f'worker {rank} of {workers}, epoch {epoch}: loss {np.mean(losses):.7f}', flush=True)
     if rank == 0:
-        weights = {each.name: each.asnumpy() for each in network.trainable_params()}
+        weights = {each.name: each.asnumpy() for each in encoder.trainable_params()}
         np.savez(arguments.out, **weights)
         if arguments.against:
             others = np.load(arguments.against)

@@ -1,0 +1,36 @@
+# Copyright 2026 The ms_cosine_loss authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+# http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""That the Chinese pages show the code of the English ones, whose examples are run."""
+import pathlib
+import re
+
+import pytest
+
+from tests.processes import ROOT
+
+DOCS = pathlib.Path(ROOT) / 'docs'
+PAGES = {'README_CN.md': (DOCS.parent / 'README.md', DOCS.parent / 'README_CN.md'),
+         **{page.name: (DOCS / page.name, page) for page in sorted(DOCS.glob('zh/*.md'))}}
+
+
+def _code(page):
+    blocks = re.findall(r'^```(?:python|bash)\n(.*?)^```', page.read_text(encoding='utf-8'), re.DOTALL | re.MULTILINE)
+    # Comments are translated.
+    return [re.sub(r'\s*#.*', '', block).strip() for block in blocks]
+
+
+@pytest.mark.parametrize('name', PAGES)
+def test_translated_pages_show_the_same_code(name):
+    english, chinese = PAGES[name]
+    assert _code(chinese) == _code(english)
