@@ -264,8 +264,8 @@ def loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: Union[flo
     labels = ops.stop_gradient(ops.expand_dims(labels, axis))
     if is_known(logits_x1.shape, logits_x2.shape) and logits_x1.shape[axis] == 0:
         # On CPU the sum of no elements would be read from stale memory.
-        logits_x1, logits_x2 = _zeros(labels.shape, dtype), _zeros(labels.shape, dtype)
-    if dtype != _wide(dtype):
+        logits_x1, logits_x2 = _zeros(labels.shape, _wide(dtype)), _zeros(labels.shape, _wide(dtype))
+    elif dtype != _wide(dtype):
         logits_x1, logits_x2 = logits_x1.astype(_wide(dtype)), logits_x2.astype(_wide(dtype))
     if not is_known(logits_x1.shape, logits_x2.shape):
         # MindSpore then knows how to sum the gradients; from shapes that are not known nobody else can tell.

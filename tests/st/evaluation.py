@@ -22,6 +22,7 @@ from tests import truth
 DTYPES = (ms.float16, ms.bfloat16, ms.float32, ms.float64)
 HALVES = (ms.float16, ms.bfloat16)
 WIDE = (ms.float32, ms.float64)
+RELEASE = tuple(int(part) for part in ms.__version__.split('.')[:3])
 REDUCTIONS = ('none', 'sum', 'mean')
 
 DTYPES_AND_EPS = ((ms.float16, 1e-12), (ms.bfloat16, 0), (ms.float32, 0), (ms.float32, 1e-12), (ms.float64, 0))

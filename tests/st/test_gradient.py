@@ -24,6 +24,7 @@ from tests.st.evaluation import (
     DTYPES,
     HALVES,
     REDUCTIONS,
+    RELEASE,
     UNIT,
     WIDE,
     array,
@@ -256,6 +257,12 @@ def test_labels_get_no_gradient(labels_dtype):
     loss = CosineEmbeddingLoss(reduction='sum', margin=-1.0)
     x1, x2 = normal(26, (4, 3)), normal(27, (4, 3))
     inputs = tensor(x1, ms.float64), tensor(x2, ms.float64), tensor([1, -1, 0, 2], labels_dtype)
+    if (labels_dtype == ms.bfloat16 and RELEASE < (2, 8) and get_implementation() == 'plain'
+            and ms.get_context('mode') == ms.PYNATIVE_MODE):
+        # There MindSpore has no Zeros of bfloat16, of which it makes this gradient.
+        with pytest.raises(TypeError, match='Zeros'):
+            ms.grad(loss, (0, 1, 2))(*inputs)
+        return
     found = ms.grad(loss, (0, 1, 2))(*inputs)
     assert found[2].shape == (4,)
     assert (array(found[2]) == 0).all()

@@ -20,6 +20,7 @@ import pytest
 from mindspore import nn
 
 from ms_cosine_loss import CosineEmbeddingLoss
+from tests.st.evaluation import RELEASE
 from tests.ways_in import WAYS
 
 
@@ -49,14 +50,10 @@ if ms.get_context('device_target') == 'Ascend':
     # MindSpore does not compile a graph that looks for overflows and goes on by what it finds.
     for way in ('DynamicLossScaleManager', 'TrainOneStepWithLossScaleCell'):
         REFUSALS[way] = Refusal('contains ConditionSwitch', ms.GRAPH_MODE)
-RELEASE = tuple(int(part) for part in ms.__version__.split('.')[:3])
 if sys.version_info >= (3, 12):
     REFUSALS['jit of a whole step, bytecode'] = Refusal('does not support Python 3.12')
     # In a graph the loss is compiled with what surrounds it.
     REFUSALS['jit of the loss, bytecode'] = Refusal('does not support Python 3.12', ms.PYNATIVE_MODE)
-elif RELEASE < (2, 7, 1):
-    # MindSpore loses a part of the graph of a Cell with a `bprop`.
-    REFUSALS['jit of a whole step, bytecode'] = Refusal('is null', ms.GRAPH_MODE, 'plain')
 if RELEASE < (2, 10):
     # With the protobuf that pip installs beside it.
     REFUSALS['Model.train, SummaryCollector'] = Refusal('does not support item assignment')
