@@ -13,7 +13,7 @@
 # limitations under the License.
 """How near the kernel is to the speed of memory, without MindSpore around it.
 
-    python -m benchmarks.bandwidth [--rounds 15] [--dtypes float32 float16] [--threads 1 2] [--libraries OLD.so]
+    python -m benchmarks.bandwidth [--rounds 15] [--dtypes float32] [--threads 1 2] [--layouts rows] [--libraries O.so]
 
 prints the median milliseconds of the memory loop and of the kernel, forward and forward + backward, half of the pairs
 similar, and how many times longer the kernel takes than the loop: on rows, on lanes (the vectors' axis is not the last)
@@ -34,6 +34,7 @@ from benchmarks.timing import milliseconds
 from ms_cosine_loss.implementations import native
 
 ROWS, LENGTH, LANES = 16384, 768, 256
+LAYOUTS = ('rows', 'lanes', 'broadcast')
 
 
 def _inputs(problem, layout):
@@ -53,10 +54,10 @@ def _memory(dtype, threads, rounds):
     return memory
 
 
-def _rows(dtype, threads, libraries, rounds):
+def _rows(dtype, threads, layouts, libraries, rounds):
     memory = _memory(dtype, threads, rounds)
     problem = Problem(ROWS, LENGTH, dtype)
-    for layout in ('rows', 'lanes', 'broadcast'):
+    for layout in layouts:
         kernels = {'memory': memory, **{library: Kernel(*_inputs(problem, layout), MARGIN, threads=threads,
                                                         library=library) for library in libraries}}
         forward, both = ({library: np.median(each) for library, each in milliseconds(
@@ -76,12 +77,13 @@ def main():
     parser.add_argument('--rounds', type=int, default=15)
     parser.add_argument('--dtypes', nargs='+', default=['float32', 'bfloat16', 'float16'])
     parser.add_argument('--threads', type=int, nargs='+', default=[1, os.cpu_count()])
+    parser.add_argument('--layouts', nargs='+', choices=LAYOUTS, default=LAYOUTS)
     parser.add_argument('--libraries', nargs='*', default=[])
     arguments = parser.parse_args()
     print(describe(), native.instruction_set())
+    libraries = [*arguments.libraries, str(native.LIBRARY)]
     rows = records.printed(row for dtype in arguments.dtypes for threads in arguments.threads
-                           for row in _rows(dtype, threads, [*arguments.libraries, str(native.LIBRARY)],
-                                            arguments.rounds))
+                           for row in _rows(dtype, threads, arguments.layouts, libraries, arguments.rounds))
     if arguments.csv:
         records.save(arguments.csv, rows)
 

@@ -53,39 +53,64 @@ inline void write_rest(const Problem &problem, const Coefficients &by, const T *
   }
 }
 
+// The bytes that are written past the caches to one gradient before the other's turn: two lines, because memory takes
+// whole lines alone at full speed.
+constexpr int kTurn = 128;
+
+// Calls `write` for as many steps of `kStep` elements as make a turn, then for single ones. Returns where the rest
+// begins.
+template <bool kStream, class T, int kStep, class Write>
+inline int64_t in_turns(int64_t length, const Write &write) {
+  constexpr int kSteps = kTurn / (kStep * static_cast<int>(sizeof(T)));
+  int64_t i = 0;
+  if constexpr (kStream && kSteps > 1) {
+    for (; i + kSteps * kStep <= length; i += kSteps * kStep) write(i, std::integral_constant<int, kSteps>());
+  }
+  for (; i + kStep <= length; i += kStep) write(i, std::integral_constant<int, 1>());
+  return i;
+}
+
 template <bool kStream, class T>
 inline void write_row(const Problem &problem, const Coefficients &by, const T *x1, const T *x2, T *to1, T *to2) {
-  const auto write = [&](int64_t i) {
-    const Doubles a = load(x1 + i), b = load(x2 + i);
-    store<kStream>(fused_multiply_add(b, Doubles{} + by.across, a * by.along1), to1 + i);
-    store<kStream>(fused_multiply_add(a, Doubles{} + by.across, b * by.along2), to2 + i);
-  };
-  int64_t i = 0;
-  for (; i + kWidth32 <= problem.length; i += kWidth32) {
-    write(i);
-    write(i + kWidth);
-  }
-  write_rest(problem, by, x1, x2, i, to1, to2);
+  const Doubles across = Doubles{} + by.across;
+  const int64_t end = in_turns<kStream, T, kWidth32>(problem.length, [&](int64_t i, auto steps) {
+    constexpr int kCount = 2 * steps;
+    Doubles a[kCount], b[kCount];
+    for (int k = 0; k < kCount; ++k) a[k] = load(x1 + i + k * kWidth), b[k] = load(x2 + i + k * kWidth);
+    for (int k = 0; k < kCount; ++k) {
+      store<kStream>(fused_multiply_add(b[k], across, a[k] * by.along1), to1 + i + k * kWidth);
+    }
+    for (int k = 0; k < kCount; ++k) {
+      store<kStream>(fused_multiply_add(a[k], across, b[k] * by.along2), to2 + i + k * kWidth);
+    }
+  });
+  write_rest(problem, by, x1, x2, end, to1, to2);
 }
 
 // The same in float32.
 template <bool kStream, class T>
 inline void write_row_in_floats(const Problem &problem, const Coefficients &by, const T *x1, const T *x2, T *to1,
                                 T *to2) {
+  constexpr int kStep = 2 * kWidth32;
   const Floats across = Floats{} + static_cast<float>(by.across);
   const Floats along1 = Floats{} + static_cast<float>(by.along1);
   const Floats along2 = Floats{} + static_cast<float>(by.along2);
-  int64_t i = 0;
-  for (; i + 2 * kWidth32 <= problem.length; i += 2 * kWidth32) {
-    const TwoFloats a = load_two(x1 + i), b = load_two(x2 + i);
-    store_two<kStream>({fused_multiply_add(b.first, across, a.first * along1),
-                        fused_multiply_add(b.second, across, a.second * along1)},
-                       to1 + i);
-    store_two<kStream>({fused_multiply_add(a.first, across, b.first * along2),
-                        fused_multiply_add(a.second, across, b.second * along2)},
-                       to2 + i);
-  }
-  write_rest(problem, by, x1, x2, i, to1, to2);
+  const int64_t end = in_turns<kStream, T, kStep>(problem.length, [&](int64_t i, auto steps) {
+    constexpr int kCount = steps;
+    TwoFloats a[kCount], b[kCount];
+    for (int k = 0; k < kCount; ++k) a[k] = load_two(x1 + i + k * kStep), b[k] = load_two(x2 + i + k * kStep);
+    for (int k = 0; k < kCount; ++k) {
+      store_two<kStream>({fused_multiply_add(b[k].first, across, a[k].first * along1),
+                          fused_multiply_add(b[k].second, across, a[k].second * along1)},
+                         to1 + i + k * kStep);
+    }
+    for (int k = 0; k < kCount; ++k) {
+      store_two<kStream>({fused_multiply_add(a[k].first, across, b[k].first * along2),
+                          fused_multiply_add(a[k].second, across, b[k].second * along2)},
+                         to2 + i + k * kStep);
+    }
+  });
+  write_rest(problem, by, x1, x2, end, to1, to2);
 }
 
 // The cosine up to which float32 serves for the two terms of a gradient, which cancel towards ±1. Rounding is far below
@@ -120,6 +145,18 @@ inline bool can_stream(const Problem &problem, const T *to1, const T *to2) {
   constexpr uintptr_t kAlignment = 8 * kWidth;
   return problem.can_stream && reinterpret_cast<uintptr_t>(to1) % kAlignment == 0 &&
          reinterpret_cast<uintptr_t>(to2) % kAlignment == 0;
+}
+
+// No gradient.
+template <class T>
+inline void write_zeros(T *to, int64_t length, bool is_streamed) {
+  char *bytes = reinterpret_cast<char *>(to);
+  const int64_t count = length * static_cast<int64_t>(sizeof(T));
+  int64_t i = 0;
+  if (is_streamed) {
+    for (; i + 8 * kWidth <= count; i += 8 * kWidth) store_vector<true>(Longs{}, bytes + i);
+  }
+  std::memset(bytes + i, 0, count - i);
 }
 
 // Some pairs side by side; a pair that does not count has no bits kept.
@@ -179,8 +216,9 @@ inline void write_gradients(const Problem &problem, const Block<T> &block, const
   T *to2 = static_cast<T *>(problem.gradient2) + block.offset2;
   if (problem.has_rows) {
     if (!counts[0]) {
-      std::memset(static_cast<void *>(to1), 0, problem.length * sizeof(T));
-      std::memset(static_cast<void *>(to2), 0, problem.length * sizeof(T));
+      const bool is_streamed = can_stream(problem, to1, to2);
+      write_zeros(to1, problem.length, is_streamed);
+      write_zeros(to2, problem.length, is_streamed);
     } else if (is_scaled(cosines[0])) {
       write_scaled(problem, cosines[0], weights[0], block.x1, block.x2, to1, to2);
     } else if (can_stream(problem, to1, to2)) {

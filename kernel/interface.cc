@@ -16,6 +16,7 @@
 // plain C: inputs then outputs in `params`, with their ranks, shapes and the names of their dtypes.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -86,12 +87,16 @@ const InstructionSet &instruction_set() {
   return chosen;
 }
 
-int64_t last_level_cache() {
+// What this process can have of the last cache. A cloud machine reports all of it, also to a process on two of the
+// cores that share it, and a processor that has several caches their sum. 4 MiB are as much as there is to a core on
+// nearly all, and a few cores can borrow from their neighbours.
+int64_t share_of_last_cache() {
+  const int64_t share = std::max(int64_t{16} << 20, (int64_t{4} << 20) * available_processors());
 #if defined(_SC_LEVEL3_CACHE_SIZE)
   static const int64_t size = sysconf(_SC_LEVEL3_CACHE_SIZE);
-  if (size > 0) return size;
+  if (size > 0) return std::min(size, share);
 #endif
-  return int64_t{32} << 20;
+  return share;
 }
 
 int allowed_threads(int64_t limit) {
@@ -228,7 +233,7 @@ int backward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
     write_margin_gradient(0, params, dtypes, kMarginGradient);
     return 0;
   }
-  problem.can_stream = 2 * problem.pairs * problem.length * size_of(problem.dtype) > last_level_cache();
+  problem.can_stream = 2 * problem.pairs * problem.length * size_of(problem.dtype) > share_of_last_cache();
   std::vector<Coefficients> coefficients(problem.is_broadcast ? problem.pairs : 0);
   if (problem.is_broadcast) problem.coefficients = coefficients.data();
   const Tasks tasks(problem);

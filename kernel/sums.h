@@ -58,12 +58,15 @@ inline void load_rest(const T *x1, const T *x2, int64_t count, Use use) {
 
 // Three sums of contiguous float32 rows, in double: the products are exact.
 inline Sums<double> sums_of_rows(const float *x1, const float *x2, int64_t length) {
+  constexpr int kStep = kUnrolled * kWidth;
   Sums<double> total = {0, 0, 0};
   for (int64_t start = 0; start < length; start += kRun) {
     const int64_t end = length - start < kRun ? length : start + kRun;
     Doubles product[kUnrolled] = {}, square1[kUnrolled] = {}, square2[kUnrolled] = {};
     int64_t i = start;
-    for (; i + kUnrolled * kWidth <= end; i += kUnrolled * kWidth) {
+    for (; i + kStep <= end; i += kStep) {
+      fetch_ahead<kStep * sizeof(float)>(x1 + i);
+      fetch_ahead<kStep * sizeof(float)>(x2 + i);
       for (int k = 0; k < kUnrolled; ++k) {
         const Doubles a = load(x1 + i + k * kWidth), b = load(x2 + i + k * kWidth);
         product[k] = fused_multiply_add(a, b, product[k]);
@@ -111,7 +114,11 @@ inline Sums<double> sums_of_rows(const Half *x1, const Half *x2, int64_t length)
       run_of_square2.second = fused_multiply_add(b.second, b.second, run_of_square2.second);
     };
     int64_t i = start;
-    for (; i + kStep <= end; i += kStep) add(x1 + i, x2 + i);
+    for (; i + kStep <= end; i += kStep) {
+      fetch_ahead<kStep * sizeof(Half)>(x1 + i);
+      fetch_ahead<kStep * sizeof(Half)>(x2 + i);
+      add(x1 + i, x2 + i);
+    }
     if (i < end) load_rest(x1 + i, x2 + i, end - i, add);
     product += sum_of_halves(run_of_product.first + run_of_product.second);
     square1 += sum_of_halves(run_of_square1.first + run_of_square1.second);

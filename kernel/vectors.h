@@ -246,6 +246,16 @@ inline Doubles masked(Doubles value, Longs mask) {
   return reinterpret_cast<Doubles>(reinterpret_cast<Longs>(value) & mask);
 }
 
+// Asks memory for what lies 2 KiB ahead, so that it comes while what is here is added up: the processor's own
+// prefetching leaves a third of the time unused. Once for each line, where `kBytes` are taken at a time; past the end
+// it does nothing.
+template <int kBytes>
+inline void fetch_ahead(const void *from) {
+  constexpr uintptr_t kLine = 64, kAhead = 2048;
+  const uintptr_t address = reinterpret_cast<uintptr_t>(from);
+  if (kBytes >= kLine || address % kLine < kBytes) __builtin_prefetch(reinterpret_cast<const void *>(address + kAhead));
+}
+
 inline void finish_streaming() {
 #if defined(MS_COSINE_LOSS_HAS_SSE2)
   _mm_sfence();

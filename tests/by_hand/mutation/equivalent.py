@@ -23,8 +23,10 @@ EQUIVALENT = {
      'return count == 0 ? 2 : static_cast<int>(count);'): 'for systems that cannot say how many processors they have',
     ('kernel/sums.h', 'for (; i < end; i += kWidth) {', 'for (; i <= end; i += kWidth) {'):
         'a rest of no elements is one of zeros, which add nothing',
-    ('kernel/gradients.h', 'for (; i + 2 * kWidth32 <= problem.length; i += 2 * kWidth32) {',
-     'for (; i + 3 * kWidth32 <= problem.length; i += 2 * kWidth32) {'): 'the rest is written as well',
+    ('kernel/gradients.h',
+     'for (; i + kSteps * kStep <= length; i += kSteps * kStep) write(i, std::integral_constant<int, kSteps>());',
+     'for (; i + kSteps * kStep < length; i += kSteps * kStep) write(i, std::integral_constant<int, kSteps>());'):
+        'single steps write the same',
     ('kernel/element.h', 'to->bits = static_cast<uint16_t>((bits >> 16) | 0x40u);',
      'to->bits = static_cast<uint16_t>((bits >> 16) | 0x41u);'): 'another NaN',
     ('kernel/layout.cc', 'problem->is_broadcast = false;', 'problem->is_broadcast = true;'):
