@@ -23,8 +23,8 @@ from ms_cosine_loss.implementations import IMPLEMENTATIONS, NATIVE, PLAIN
 def pytest_addoption(parser):
     parser.addoption('--device', choices=['CPU', 'GPU', 'Ascend'], default='CPU', help='what the tests run on')
     parser.addoption('--cases', choices=['each', 'rest', 'all'], default='each',
-                     help='each value of a parameter once per implementation and mode, the rest of the cross product, '
-                          'or all of it')
+                     help='each value of a parameter in every mode and by every implementation, the rest of the cross '
+                          'product, or all of it')
 
 
 def pytest_configure(config):
@@ -50,16 +50,16 @@ _CONTEXT = ('mode', 'implementation', 'setting')
 
 
 def _values(item):
-    """The values of the parameters of a test, each beside the implementation and mode that it is tested under."""
+    """The values of the parameters of a test, each beside the mode, and beside the implementation, of that test."""
     if not hasattr(item, 'callspec'):
         return {None}
-    indices = item.callspec.indices
-    context = tuple(indices.get(name) for name in _CONTEXT)
-    return {(context, name, index) for name, index in indices.items()}
+    context = [(name, item.callspec.indices.get(name)) for name in _CONTEXT]
+    # One for each `parametrize`; nothing public tells the values apart that it gives together.
+    return {(part, *value) for value in enumerate(item.callspec._idlist) for part in context}
 
 
 def each_value_once(items):
-    """As few of the tests as greed finds, in which every value of every one's parameters occurs."""
+    """As few of the tests as greed finds, in which every value of a parameter meets every mode and implementation."""
     by_function = {}
     for item in items:
         by_function.setdefault(item.nodeid.partition('[')[0], []).append(item)
@@ -77,10 +77,10 @@ def each_value_once(items):
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     device, cases = config.getoption('--device'), config.getoption('--cases')
-    chosen = set(items) if cases == 'all' else each_value_once(items)
+    possible = [item for item in items if device in _devices(item)]
+    chosen = set(possible) if cases == 'all' else each_value_once(possible)
     if cases == 'rest':
-        chosen = set(items) - chosen
-    chosen = {item for item in chosen if device in _devices(item)}
+        chosen = set(possible) - chosen
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = [item for item in items if item in chosen]
 

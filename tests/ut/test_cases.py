@@ -13,6 +13,7 @@
 # limitations under the License.
 """The choice of the implementation by itself, among made-up ones."""
 import itertools
+import types
 
 from tests.conftest import each_value_once
 
@@ -22,18 +23,20 @@ class _Item:
         self.nodeid = name
         if indices:
             self.nodeid += '[' + '-'.join(map(str, indices.values())) + ']'
-            self.callspec = type('CallSpec', (), {'indices': indices})
+            self.callspec = types.SimpleNamespace(indices=indices, _idlist=[*map(str, indices.values())])
 
 
-def test_each_value_once():
-    items = [_Item('f', mode=mode, dtype=dtype, reduction=reduction)
-             for mode, dtype, reduction in itertools.product(range(2), range(4), range(3))]
+def test_each_value_meets_each_mode_and_implementation():
+    items = [_Item('f', mode=mode, implementation=implementation, dtype=dtype, reduction=reduction)
+             for mode, implementation, dtype, reduction in itertools.product(range(2), range(2), range(4), range(3))]
     chosen = [each.callspec.indices for each in each_value_once(items)]
-    # As many to a mode as the longest parameter has values.
+    # As many as the pairs of a mode and a value of the longest parameter.
     assert len(chosen) == 2 * 4
-    for mode in range(2):
-        assert {each['dtype'] for each in chosen if each['mode'] == mode} == set(range(4))
-        assert {each['reduction'] for each in chosen if each['mode'] == mode} == set(range(3))
+    for name in ('mode', 'implementation'):
+        for index in range(2):
+            assert {each['dtype'] for each in chosen if each[name] == index} == set(range(4))
+            assert {each['reduction'] for each in chosen if each[name] == index} == set(range(3))
+    assert len({(each['mode'], each['implementation']) for each in chosen}) == 4
 
 
 def test_tests_without_parameters_are_chosen():
