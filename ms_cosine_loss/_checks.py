@@ -145,10 +145,12 @@ def warn_of_zeros(labels: Tensor) -> None:
     is_zero = values == 0
     if is_zero.any() and np.logical_or(is_zero, values == 1).all():
         _looks_left = 0
-        # At the call of the function or the Cell.
+        level, frame = 1, sys._getframe()
+        while frame.f_back and frame.f_globals['__name__'].split('.')[0] in ('ms_cosine_loss', 'mindspore'):
+            level, frame = level + 1, frame.f_back
         warnings.warn(f"{_FOR} 'labels' must be 1 for similar and -1 for dissimilar pairs, but got only 0 and 1. Pass "
                       "2 * labels - 1, or if 0 is for pairs to be ignored call "
-                      "warnings.filterwarnings('ignore', \"For 'CosineEmbeddingLoss'\").", stacklevel=6)
+                      "warnings.filterwarnings('ignore', \"For 'CosineEmbeddingLoss'\").", stacklevel=level)
 
 
 def _check_dtypes(x1_dtype: Any, x2_dtype: Any, labels_dtype: Any) -> None:

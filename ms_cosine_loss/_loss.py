@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """The cosine embedding loss as a Cell and as a function."""
-from typing import Any, Optional, Union
+from typing import Any, Union
 
 from mindspore import Tensor, nn
 
@@ -236,13 +236,15 @@ class CosineEmbeddingLoss(nn.LossBase):
             raise AttributeError(f"For 'CosineEmbeddingLoss', the '{name}' cannot be changed, because compiled graphs "
                                  f"would keep the old one. Create a new CosineEmbeddingLoss{hint}.")
 
-    # Takes any call, so that both modes refuse a wrong one in the same words.
-    def construct(self, logits_x1: Optional[Tensor] = None, logits_x2: Optional[Tensor] = None,
-                  labels: Optional[Tensor] = None, *more: Any, **others: Any) -> Tensor:
+    def __call__(self, *inputs: Any, **others: Any) -> Any:
+        """Refuses a wrong call in the same words in both modes."""
+        # Here, because vmap and jit count the parameters of `construct`.
+        if len(inputs) != 3 or len(others) > 0:
+            self._check_call('loss', len(inputs), tuple(others), *inputs, *others.values())
+        return super().__call__(*inputs, **others)
+
+    def construct(self, logits_x1: Tensor, logits_x2: Tensor, labels: Tensor) -> Tensor:
         """The loss; see `cosine_embedding_loss`."""
-        if len(more) > 0 or len(others) > 0:
-            self._check_call('loss', 3 + len(more), others.keys(), logits_x1, logits_x2, labels, *more,
-                             *others.values())
         return self._function(logits_x1, logits_x2, labels, self.margin, self.reduction, self.axis, self.eps)
 
     def get_loss(self, x: Any, weights: Any = 1.0) -> None:

@@ -116,5 +116,5 @@ def test_the_kernel_is_tested_with_the_flags_that_it_is_installed_with():
         setup = runpy.run_path(str(HERE / 'setup.py'))
     assert {name: given for name, *given in sets} == setup['INSTRUCTION_SETS']
     # Warnings are for who develops it; what stands in `installed` makes a library, and fast.
-    installed = {'-O3', '-fPIC', '-fvisibility=hidden', '-fno-fast-math'}
+    installed = {'-O3', '-fPIC', '-fvisibility=hidden', '-fno-fast-math', '-g0'}
     assert set(flags) - {'-Wall', '-Wextra', '-Werror'} == set(setup['FLAGS']) - installed
