@@ -13,9 +13,9 @@
 # limitations under the License.
 import os
 import pathlib
-import platform
 import re
 import sys
+import sysconfig
 
 from setuptools import Extension, find_packages, setup
 from setuptools.command.bdist_wheel import bdist_wheel
@@ -46,7 +46,8 @@ if is_set('MS_COSINE_LOSS_OPENMP'):
     FLAGS.append('-fopenmp')
     LINK_FLAGS.append('-fopenmp')
 INSTRUCTION_SETS = {'baseline': []}
-if platform.machine() in ('x86_64', 'AMD64'):
+# The platform that the wheel is for, which another machine may build.
+if sysconfig.get_platform() == 'linux-x86_64':
     avx2 = ['-mavx2', '-mfma', '-mf16c']
     INSTRUCTION_SETS['avx2'] = avx2
     INSTRUCTION_SETS['avx512'] = avx2 + ['-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl',

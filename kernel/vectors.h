@@ -47,6 +47,8 @@ namespace {
 constexpr int kWidth = 8, kUnrolled = 2;
 #elif defined(MS_COSINE_LOSS_HAS_AVX2)
 constexpr int kWidth = 4, kUnrolled = 4;
+#elif defined(MS_COSINE_LOSS_HAS_NEON)
+constexpr int kWidth = 2, kUnrolled = 4;
 #else
 constexpr int kWidth = 2, kUnrolled = 2;
 #endif
@@ -115,18 +117,35 @@ inline Doubles error_of_product(Doubles a, Doubles b, Doubles product) {
 #endif
 }
 
+inline Doubles widened(HalfFloats value) {
+#if defined(MS_COSINE_LOSS_HAS_NEON)
+  // GCC takes __builtin_convertvector apart here, into one conversion for each element.
+  return reinterpret_cast<Doubles>(vcvt_f64_f32((float32x2_t)value));
+#else
+  return __builtin_convertvector(value, Doubles);
+#endif
+}
+
 // kWidth elements as doubles.
 inline Doubles load(const double *from) { return load_bits<Doubles>(from); }
-inline Doubles load(const float *from) { return __builtin_convertvector(load_bits<HalfFloats>(from), Doubles); }
+inline Doubles load(const float *from) { return widened(load_bits<HalfFloats>(from)); }
 inline Doubles load(const BFloat16 *from) {
+#if defined(MS_COSINE_LOSS_HAS_NEON)
+  const uint16x4_t halves = vreinterpret_u16_u32(vdup_n_u32(load_bits<uint32_t>(from)));
+  return reinterpret_cast<Doubles>(vcvt_f64_f32(vget_low_f32(vreinterpretq_f32_u32(vshll_n_u16(halves, 16)))));
+#else
   const HalfBits32 bits = __builtin_convertvector(load_bits<HalfBits16>(from), HalfBits32) << 16;
-  return __builtin_convertvector(reinterpret_cast<HalfFloats>(bits), Doubles);
+  return widened(reinterpret_cast<HalfFloats>(bits));
+#endif
 }
 inline Doubles load(const Float16 *from) {
 #if defined(MS_COSINE_LOSS_HAS_AVX512)
   return reinterpret_cast<Doubles>(_mm512_cvtps_pd(_mm256_cvtph_ps(load_bits<__m128i>(from))));
 #elif defined(MS_COSINE_LOSS_HAS_AVX2)
   return reinterpret_cast<Doubles>(_mm256_cvtps_pd(_mm_cvtph_ps(_mm_loadl_epi64((const __m128i *)from))));
+#elif defined(MS_COSINE_LOSS_HAS_NEON)
+  const float16x4_t halves = vreinterpret_f16_u32(vdup_n_u32(load_bits<uint32_t>(from)));
+  return reinterpret_cast<Doubles>(vcvt_f64_f32(vget_low_f32(vcvt_f32_f16(halves))));
 #else
   Doubles result;
   for (int i = 0; i < kWidth; ++i) result[i] = widened(from[i]);
@@ -145,6 +164,8 @@ inline Floats load32(const Float16 *from) {
   return reinterpret_cast<Floats>(_mm512_cvtph_ps(load_bits<__m256i>(from)));
 #elif defined(MS_COSINE_LOSS_HAS_AVX2)
   return reinterpret_cast<Floats>(_mm256_cvtph_ps(load_bits<__m128i>(from)));
+#elif defined(MS_COSINE_LOSS_HAS_NEON)
+  return reinterpret_cast<Floats>(vcvt_f32_f16(load_bits<float16x4_t>(from)));
 #else
   const Bits32 bits = __builtin_convertvector(load_bits<Bits16>(from), Bits32);
   const Bits32 magnitude = bits & 0x7fffu;
@@ -195,11 +216,21 @@ inline void store(Doubles value, float *to) {
 }
 template <bool kStream>
 inline void store(Doubles value, BFloat16 *to) {
+#if defined(MS_COSINE_LOSS_HAS_NEON)
+  // To odd first, so that rounding once more is as if the double had been rounded once.
+  const uint32x2_t bits = vreinterpret_u32_f32(vcvtx_f32_f64((float64x2_t)value));
+  const uint32x2_t last = vand_u32(vshr_n_u32(bits, 16), vdup_n_u32(1));
+  const uint32x2_t nearest = vshr_n_u32(vadd_u32(vadd_u32(bits, vdup_n_u32(0x7fff)), last), 16);
+  const uint32x2_t is_number = vceq_f32(vreinterpret_f32_u32(bits), vreinterpret_f32_u32(bits));
+  const uint32x2_t result = vbsl_u32(is_number, nearest, vdup_n_u32(0x7fc0));
+  store_bits(vget_lane_u32(vreinterpret_u32_u16(vmovn_u32(vcombine_u32(result, result))), 0), to);
+#else
   const HalfFloats floats = __builtin_convertvector(value, HalfFloats);
   const HalfBits32 is_nan = reinterpret_cast<HalfBits32>(floats != floats);
   const HalfBits32 bits = reinterpret_cast<HalfBits32>(floats);
   const HalfBits32 nearest = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
   store_bits(__builtin_convertvector((nearest & ~is_nan) | (0x7fc0u & is_nan), HalfBits16), to);
+#endif
 }
 template <bool kStream>
 inline void store(Doubles value, Float16 *to) {
@@ -208,6 +239,10 @@ inline void store(Doubles value, Float16 *to) {
 #elif defined(MS_COSINE_LOSS_HAS_AVX2)
   const __m128i halves = _mm_cvtps_ph(_mm256_cvtpd_ps((__m256d)value), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   _mm_storel_epi64(reinterpret_cast<__m128i *>(to), halves);
+#elif defined(MS_COSINE_LOSS_HAS_NEON)
+  // To odd first here too.
+  const float32x2_t floats = vcvtx_f32_f64((float64x2_t)value);
+  store_bits(vget_lane_u32(vreinterpret_u32_f16(vcvt_f16_f32(vcombine_f32(floats, floats))), 0), to);
 #else
   for (int i = 0; i < kWidth; ++i) narrow(value[i], to + i);
 #endif
@@ -235,6 +270,8 @@ inline void store_two(TwoFloats value, Float16 *to) {
 #elif defined(MS_COSINE_LOSS_HAS_AVX2)
     store_vector<kStream>(_mm256_cvtps_ph((__m256)values[k], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC),
                           to + k * kWidth32);
+#elif defined(MS_COSINE_LOSS_HAS_NEON)
+    store_bits(vcvt_f16_f32((float32x4_t)values[k]), to + k * kWidth32);
 #else
     for (int i = 0; i < kWidth32; ++i) narrow(values[k][i], to + k * kWidth32 + i);
 #endif
@@ -278,7 +315,7 @@ inline double sum_of_lanes(Doubles value) {
 inline Doubles sum_of_halves(Floats value) {
   HalfFloats halves[2];
   std::memcpy(halves, &value, sizeof(halves));
-  return __builtin_convertvector(halves[0], Doubles) + __builtin_convertvector(halves[1], Doubles);
+  return widened(halves[0]) + widened(halves[1]);
 }
 
 }  // namespace

@@ -13,11 +13,11 @@
 # limitations under the License.
 
 # Sourced by the scripts beside it, from the kernel's own directory: how a test builds the kernel. With the flags of
-# setup.py, as tests/ut/test_kernel.py sees to.
+# setup.py, as tests/ut/test_kernel.py sees to. For another processor than this machine's if `machine` names it.
 
 flags=(-std=c++17 -Wall -Wextra -Werror -Wno-psabi -ffp-contract=off -pthread)
 declare -A set_flags=([baseline]='')
-if [ "$(uname -m)" = x86_64 ]; then
+if [ "${machine:-$(uname -m)}" = x86_64 ]; then
   set_flags[avx2]='-mavx2 -mfma -mf16c'
   set_flags[avx512]="${set_flags[avx2]} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512"
 fi

@@ -191,12 +191,24 @@ double eps_from(Bytes *bytes) {
 
 // Denormal numbers taken for 0 and another direction of rounding, which the kernel must neither heed nor change.
 class ForeignFloatingPoint {
+#if defined(__aarch64__)
+  static constexpr uint64_t kForeign = uint64_t{1} << 24 | uint64_t{1} << 26;  // FZ, and AHP: other halves
+  static uint64_t fpcr() {
+    uint64_t value;
+    asm volatile("mrs %0, fpcr" : "=r"(value));
+    return value;
+  }
+  static void set_fpcr(uint64_t value) { asm volatile("msr fpcr, %0" : : "r"(value)); }
+#endif
+
  public:
   explicit ForeignFloatingPoint(bool is_wanted) : is_wanted_(is_wanted) {
     if (!is_wanted_) return;
     std::fesetround(FE_UPWARD);
 #if defined(__x86_64__)
     _mm_setcsr(_mm_getcsr() | 0x8040u);
+#elif defined(__aarch64__)
+    set_fpcr(fpcr() | kForeign);
 #endif
   }
   ~ForeignFloatingPoint() {
@@ -205,6 +217,9 @@ class ForeignFloatingPoint {
 #if defined(__x86_64__)
     is_kept = is_kept && (_mm_getcsr() & 0x8040u) == 0x8040u;
     _mm_setcsr(_mm_getcsr() & ~0x8040u);
+#elif defined(__aarch64__)
+    is_kept = is_kept && (fpcr() & kForeign) == kForeign;
+    set_fpcr(fpcr() & ~kForeign);
 #endif
     std::fesetround(FE_TONEAREST);
     if (!is_kept) fail("the floating-point environment of the caller was not given back");

@@ -23,6 +23,7 @@ import threading
 import unittest.mock
 
 import numpy as np
+import pytest
 
 from benchmarks.kernel import Kernel
 from ms_cosine_loss.implementations import native
@@ -107,13 +108,26 @@ def test_python_and_the_kernel_agree_on_what_a_call_means():
     assert f'kMaxRank = {native.MAX_RANK};' in (HERE / 'kernel' / 'problem.h').read_text('utf-8')
 
 
+def _setup(**environment):
+    """The names of setup.py."""
+    with unittest.mock.patch('setuptools.setup'), unittest.mock.patch.dict('os.environ', MS_COSINE_LOSS_OPENMP='',
+                                                                           **environment):
+        return runpy.run_path(str(HERE / 'setup.py'))
+
+
+@pytest.mark.parametrize(('platform', 'sets'), [('linux-x86_64', {'baseline', 'avx2', 'avx512'}),
+                                                ('linux-aarch64', {'baseline'})])
+def test_a_build_for_another_platform_takes_its_instruction_sets(platform, sets):
+    # The variable by which a cross-build tells Python what it is for.
+    assert set(_setup(_PYTHON_HOST_PLATFORM=platform)['INSTRUCTION_SETS']) == sets
+
+
 def test_the_kernel_is_tested_with_the_flags_that_it_is_installed_with():
     code = ('source test/build.sh; echo "${flags[@]}"; '
             'for set in "${!set_flags[@]}"; do echo "$set ${set_flags[$set]}"; done')
     printed = subprocess.run(['bash', '-c', code], check=True, text=True, capture_output=True, cwd=HERE / 'kernel')
     flags, *sets = [line.split() for line in printed.stdout.splitlines()]
-    with unittest.mock.patch('setuptools.setup'), unittest.mock.patch.dict('os.environ', MS_COSINE_LOSS_OPENMP=''):
-        setup = runpy.run_path(str(HERE / 'setup.py'))
+    setup = _setup()
     assert {name: given for name, *given in sets} == setup['INSTRUCTION_SETS']
     # Warnings are for who develops it; what stands in `installed` makes a library, and fast.
     installed = {'-O3', '-fPIC', '-fvisibility=hidden', '-fno-fast-math', '-g0'}
