@@ -29,7 +29,7 @@ PACKAGE = (
     ('_calls.py', "call.__wrapped__ = shown", "call.__wrapped__ = function", 'graphs refuse a call in words of their own'),
     ('_loss.py', "    if not is_compiling():\n        warn_of_zeros(labels)\n", "    warn_of_zeros(labels)\n",
      'a graph takes the zeros that stand for its labels for labels'),
-    ('_loss.py', "if len(more) > 0 or len(others) > 0:", "if False:", 'the Cell forgets arguments that it does not know'),
+    ('_loss.py', "if len(inputs) != 3 or len(others) > 0:", "if False:", 'the Cell forgets arguments that it does not know'),
     ('_loss.py', "return loss(logits_x1, logits_x2, labels, margin, reduction, axis, eps)",
      "return loss(logits_x1, logits_x2, labels, eps, reduction, axis, margin)",
      'margin and eps change places'),
