@@ -24,7 +24,8 @@ from setuptools.command.build_ext import build_ext
 HERE = pathlib.Path(__file__).parent
 VERSION = re.search(r"^__version__ = '(.+)'$", (HERE / 'ms_cosine_loss' / '__init__.py').read_text('utf-8'), re.M)[1]
 
-TEST = ['hypothesis>=6', 'mpmath>=1.3', 'onnxruntime>=1.16', 'pytest>=7', 'pytest-xdist>=3.2']
+# The tests read setup.py too, and so need what builds.
+TEST = ['hypothesis>=6', 'mpmath>=1.3', 'onnxruntime>=1.16', 'pytest>=7', 'pytest-xdist>=3.2', 'setuptools>=70.1']
 
 
 def is_set(variable):
