@@ -19,7 +19,7 @@ ignored. Each `bprop` is the true derivative of its cell, in differentiable oper
 right too. The cells live at module level because a graph cannot create them.
 """
 import functools
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 import mindspore as ms
 from mindspore import Tensor, context, mint, nn, ops
@@ -34,6 +34,9 @@ _mul_no_nan = ops.MulNoNan()
 
 # The most axes that Tile, BroadcastTo and Maximum take on CPU.
 _MAX_RANK = 8
+
+# Before 2.8 Select is wrong under vmap on CPU where an operand has no axes.
+_SELECTS_SCALARS = tuple(map(int, ms.__version__.split('.')[:2])) >= (2, 8)
 
 
 @constexpr
@@ -56,9 +59,9 @@ def _constant(value: float, dtype: Any) -> Tensor:
 
 
 @constexpr
-def _is_zero(eps: float, dtype: Any) -> bool:
-    """Whether `eps` is no normal number of `dtype`; threads that flush such numbers take them for 0."""
-    return eps < (2.0 ** -1022 if dtype == ms.float64 else 2.0 ** -126)
+def _flushed(eps: float, dtype: Any) -> float:
+    """`eps`, or 0 where it is no normal number of `dtype`, because threads that flush such numbers take it for 0."""
+    return eps if eps >= (2.0 ** -1022 if dtype == ms.float64 else 2.0 ** -126) else 0.0
 
 
 @constexpr(reuse_result=False)
@@ -76,9 +79,16 @@ def _check_dtype(dtype: Any) -> None:
 
 
 @constexpr(check=False)
-def _repeated_axes(shape: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
-    """The axes along which `shape` is repeated to reach `other`; none where they are not known yet, and so equal."""
-    return tuple(axis for axis, length in enumerate(shape) if length < other[axis]) if is_known(shape, other) else ()
+def _has_rank(*shapes: Optional[tuple[Optional[int], ...]]) -> bool:
+    """Whether the number of axes of each is known."""
+    return all(shape is not None and -2 not in shape for shape in shapes)
+
+
+@constexpr(check=False)
+def _is_repeated(shape: Optional[tuple[Optional[int], ...]], other: Optional[tuple[Optional[int], ...]]) -> bool:
+    """Whether `shape` is, or may turn out to be, repeated to reach `other`. Those of no known rank are equal."""
+    return (shape is not None and other is not None and -2 not in (*shape, *other)
+            and any(length in (None, -1, 1) and other[axis] != 1 for axis, length in enumerate(shape)))
 
 
 @constexpr
@@ -98,14 +108,15 @@ class _RowSums(nn.Cell):
             x1, x2 = x1.astype(_wide(x1.dtype)), x2.astype(_wide(x2.dtype))
         product = mint.sum(x1 * x2, axis, True)
         square1, square2 = mint.sum(x1 * x1, axis, True), mint.sum(x2 * x2, axis, True)
-        if not _is_zero(eps, x1.dtype):
-            square1 = square1 + _constant(eps, x1.dtype)
-            square2 = square2 + _constant(eps, x1.dtype)
-        # One for each pair, by a sum with zeros, because BroadcastTo ends at rank 8 on CPU.
-        if _repeated_axes(x1.shape, x2.shape):
-            square1 = square1 + _zeros(product.shape, product.dtype)
-        if _repeated_axes(x2.shape, x1.shape):
-            square2 = square2 + _zeros(product.shape, product.dtype)
+        is_repeated1, is_repeated2 = _is_repeated(x1.shape, x2.shape), _is_repeated(x2.shape, x1.shape)
+        added = _constant(eps, x1.dtype)
+        if is_repeated1 or is_repeated2:
+            # One for each pair, so that the squares become so too. BroadcastTo ends at rank 8 on CPU.
+            added = added + _zeros(product.shape, x1.dtype)
+        if is_repeated1 or eps > 0:
+            square1 = square1 + added
+        if is_repeated2 or eps > 0:
+            square2 = square2 + added
         return product, square1, square2
 
     def bprop(self, x1: Tensor, x2: Tensor, labels: Tensor, axis: int, eps: float,
@@ -114,32 +125,35 @@ class _RowSums(nn.Cell):
         wide1, wide2 = x1.astype(_wide(x1.dtype)), x2.astype(_wide(x2.dtype))
         counts = ops.equal(ops.abs(labels), _constant(1, labels.dtype))
         zero = _constant(0, wide1.dtype)
-        if _is_on('CPU'):
-            # Before 2.8 Select is wrong under vmap where an operand has no axes.
+        if _is_on('CPU') and not _SELECTS_SCALARS:
             zero = ops.cast(ops.logical_and(counts, ops.logical_not(counts)), wide1.dtype)
         # Before the products: differentiated once more, 0 times the NaN of an ignored row would be NaN.
         dproduct = ops.select(counts, dout[0], zero)
         dsquare1, dsquare2 = ops.select(counts, 2 * dout[1], zero), ops.select(counts, 2 * dout[2], zero)
         if _is_on('CPU'):
             # There an operator that broadcasts rows takes five times as long, and so does Select: 0 times NaN is 0 too.
-            if is_known(x1.shape, x2.shape) and x1.ndim <= _MAX_RANK:
+            if _has_rank(x1.shape, x2.shape) and x1.ndim <= _MAX_RANK:
                 repeats = (1,) * axis + (x1.shape[axis],) + (1,) * (x1.ndim - axis - 1)
                 dproduct = _tile(dproduct, repeats)
                 dsquare1, dsquare2 = _tile(dsquare1, repeats), _tile(dsquare2, repeats)
-            elif not is_known(x1.shape, x2.shape):
-                shape = wide1.shape
-                dproduct = ops.broadcast_to(dproduct, shape)
-                dsquare1, dsquare2 = ops.broadcast_to(dsquare1, shape), ops.broadcast_to(dsquare2, shape)
             dx1 = _mul_no_nan(wide2, dproduct) + _mul_no_nan(wide1, dsquare1)
             dx2 = _mul_no_nan(wide1, dproduct) + _mul_no_nan(wide2, dsquare2)
         else:
             dx1 = ops.select(counts, wide2 * dproduct + wide1 * dsquare1, zero)
             dx2 = ops.select(counts, wide1 * dproduct + wide2 * dsquare2, zero)
-        # With the axes kept, without which PyNative gets second derivatives wrong.
-        if _repeated_axes(x1.shape, x2.shape):
-            dx1 = mint.sum(dx1, _repeated_axes(x1.shape, x2.shape), True)
-        if _repeated_axes(x2.shape, x1.shape):
-            dx2 = mint.sum(dx2, _repeated_axes(x2.shape, x1.shape), True)
+        if _is_repeated(x1.shape, x2.shape) or _is_repeated(x2.shape, x1.shape):
+            # Where a vector is repeated its gradients are summed, along each axis in groups, of which there are as many
+            # as it is long there: it need not be known how many. Second derivatives cannot pass a loop in a function.
+            grouped1 = grouped2 = summed = ()  # type: tuple[int, ...]
+            for i in range(x1.ndim):
+                grouped1 += (dx1.shape[i] - x1.shape[i] + 1, x1.shape[i])
+                grouped2 += (dx2.shape[i] - x2.shape[i] + 1, x2.shape[i])
+                summed += (2 * i,)
+            # With the axes kept, without which PyNative gets second derivatives wrong.
+            if _is_repeated(x1.shape, x2.shape):
+                dx1 = ops.reshape(mint.sum(ops.reshape(dx1, grouped1), summed, True), x1.shape)
+            if _is_repeated(x2.shape, x1.shape):
+                dx2 = ops.reshape(mint.sum(ops.reshape(dx2, grouped2), summed, True), x2.shape)
         return ops.cast(dx1, x1.dtype), ops.cast(dx2, x2.dtype), labels, 0, 0.0
 
 
@@ -168,16 +182,15 @@ class _Losses(nn.Cell):
     def construct(self, product: Tensor, square1: Tensor, square2: Tensor, labels: Tensor,
                   margin: Union[float, Tensor], reduction: str, axis: int, eps: float) -> Tensor:
         dtype = product.dtype
-        if _is_zero(eps, dtype):
-            cosine, _, _, _ = _cosine_without_eps(product, square1, square2)
-        else:
+        if eps > 0:
             cosine, _, _, _ = _cosine(product, square1, square2)
+        else:
+            cosine, _, _, _ = _cosine_without_eps(product, square1, square2)
         threshold = ops.cast(margin, dtype) if isinstance(margin, Tensor) else _constant(margin, dtype)
         is_similar = ops.equal(labels, _constant(1, labels.dtype))
         is_dissimilar = ops.equal(labels, _constant(-1, labels.dtype))
         zero = _constant(0, dtype)
-        if _is_on('CPU'):
-            # As in `_RowSums`.
+        if _is_on('CPU') and not _SELECTS_SCALARS:
             zero = ops.cast(ops.logical_and(is_similar, is_dissimilar), dtype)
         hinge = ops.select(is_dissimilar, cosine - threshold, zero)
         # Zero first: CPU and GPU return the second where they cannot compare, which is where it is NaN.
@@ -193,9 +206,10 @@ class _Losses(nn.Cell):
         if _is_on('CPU'):
             if not is_known(labels.shape):
                 # There the sum of nothing would be read from stale memory.
-                losses = ops.concat((ops.reshape(losses, (-1,)), _zeros((1,), dtype)))
-            # By its shape the sum becomes exact. A reshape would crash a step that `jit` compiles from bytecode.
-            losses = ops.expand_dims(ops.expand_dims(losses, 0), -1)
+                losses = ops.concat((ops.reshape(losses, (1, -1, 1)), _zeros((1, 1, 1), dtype)), 1)
+            else:
+                # By its shape the sum becomes exact. A reshape would crash a step that `jit` compiles from bytecode.
+                losses = ops.expand_dims(ops.expand_dims(losses, 0), -1)
         if reduction == 'sum':
             return mint.sum(losses)
         if not _is_on('CPU'):
@@ -207,14 +221,23 @@ class _Losses(nn.Cell):
               margin: Union[float, Tensor], reduction: str, axis: int, eps: float, out: Tensor, dout: Tensor
               ) -> tuple[Tensor, Tensor, Tensor, Tensor, Union[float, Tensor], int, int, float]:
         dtype = product.dtype
-        if _is_zero(eps, dtype):
-            cosine, norm, square1, square2 = _cosine_without_eps(product, square1, square2)
-        else:
+        if eps > 0:
             cosine, norm, square1, square2 = _cosine(product, square1, square2)
+        else:
+            cosine, norm, square1, square2 = _cosine_without_eps(product, square1, square2)
         if reduction == 'none':
             dout = ops.expand_dims(dout, axis)
         if reduction == 'mean':
-            dout = dout / (_constant(labels.size, dtype) if is_known(labels.shape) else labels.size)
+            if is_known(labels.shape):
+                dout = dout / _constant(labels.size, dtype)
+            elif _has_rank(labels.shape):
+                # The size would be fetched from the device.
+                size = 1
+                for length in labels.shape:
+                    size *= length
+                dout = dout / size
+            else:
+                dout = dout / labels.size
         if isinstance(margin, Tensor):
             threshold = ops.cast(margin, dtype)
         else:
@@ -223,8 +246,7 @@ class _Losses(nn.Cell):
         is_similar = ops.equal(labels, _constant(1, labels.dtype))
         is_dissimilar = ops.equal(labels, _constant(-1, labels.dtype))
         zero = _constant(0, dtype)
-        if _is_on('CPU'):
-            # As in `_RowSums`.
+        if _is_on('CPU') and not _SELECTS_SCALARS:
             zero = ops.cast(ops.logical_and(is_similar, is_dissimilar), dtype)
             dout = dout + zero
         is_open = ops.greater_equal(cosine, threshold)
@@ -267,11 +289,12 @@ def loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: Union[flo
         logits_x1, logits_x2 = _zeros(labels.shape, _wide(dtype)), _zeros(labels.shape, _wide(dtype))
     elif dtype != _wide(dtype):
         logits_x1, logits_x2 = logits_x1.astype(_wide(dtype)), logits_x2.astype(_wide(dtype))
-    if not is_known(logits_x1.shape, logits_x2.shape):
-        # MindSpore then knows how to sum the gradients; from shapes that are not known nobody else can tell.
+    if not _has_rank(logits_x1.shape, logits_x2.shape):
+        # MindSpore then knows how to sum the gradients; without a rank nobody else can tell.
         shape = (ops.stop_gradient(logits_x1) * ops.stop_gradient(logits_x2)).shape
         logits_x1, logits_x2 = ops.broadcast_to(logits_x1, shape), ops.broadcast_to(logits_x2, shape)
     if isinstance(margin, Tensor):
         margin = ops.cast(margin, _wide(dtype))
+    eps = _flushed(eps, _wide(dtype))
     product, square1, square2 = _row_sums(logits_x1, logits_x2, labels, axis, eps)
     return ops.cast(_losses(product, square1, square2, labels, margin, reduction, axis, eps), dtype)

@@ -54,7 +54,8 @@ _HALVES = 'widened, so that no square overflows, and narrowed; the others comput
 _IGNORED = 'first and second derivatives of an ignored row are 0 whatever the row holds'
 _NOT_NEGATIVE = 'losses are never negative, equal vectors cost nothing, and NaN stays NaN'
 _ANCHOR = 'the squared norm of the anchor is repeated for each pair, so that each can be ignored by itself'
-_UNKNOWN = 'shapes that are not known are made equal first, by the operator whose gradient MindSpore then knows to sum'
+_SHAPES = 'either vector may turn out to be an anchor, so that both squared norms are repeated for each pair'
+_RANKS = 'logits of no known rank are made equal first, by the operator whose gradient MindSpore then knows to sum'
 
 GRANTED = (
     *(Granted('launches', more, reason, device, mode, PAIRS, 'float32', what=what)
@@ -87,12 +88,11 @@ GRANTED = (
           ('GPU', 'graph', 'unbatched', 'forward', 2, _NOT_NEGATIVE),
           ('GPU', 'graph', 'one anchor', 'forward', 3, f'{_ANCHOR}; {_NOT_NEGATIVE}'))),
     Granted('launches', 2, _IGNORED, 'GPU', 'PyNative', PAIRS, 'float64', what='both'),
-    *(Granted(field, more, _UNKNOWN, device, layout=layout)
+    *(Granted(field, more, {'dynamic shape': _SHAPES, 'dynamic rank': _RANKS}[layout], device, layout=layout)
       for device, layout, field, more in (
-          ('Ascend', 'dynamic shape', 'launches', 4), ('Ascend', 'dynamic shape', 'old_style', 1),
-          ('Ascend', 'dynamic shape', 'to_host', 2), ('Ascend', 'dynamic rank', 'launches', 7),
+          ('Ascend', 'dynamic shape', 'launches', 3), ('Ascend', 'dynamic rank', 'launches', 7),
           ('Ascend', 'dynamic rank', 'old_style', 7), ('Ascend', 'dynamic rank', 'to_host', 4),
-          ('GPU', 'dynamic shape', 'launches', 4), ('GPU', 'dynamic shape', 'to_host', 3),
+          ('GPU', 'dynamic shape', 'launches', 4), ('GPU', 'dynamic shape', 'to_host', 1),
           ('GPU', 'dynamic rank', 'launches', 4), ('GPU', 'dynamic rank', 'to_host', 3))),
     *(Granted('large', 2, _HALVES, 'Ascend', mode, PAIRS, dtype, what='forward')
       for mode in ('PyNative', 'graph O0') for dtype in ('float16', 'bfloat16')),

@@ -17,7 +17,7 @@ import math
 import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import Tensor, amp, nn
+from mindspore import Tensor, amp, nn, ops
 
 from ms_cosine_loss import CosineEmbeddingLoss, _select
 from tests import truth
@@ -172,6 +172,57 @@ def test_long_rows_and_large_batches(shapes, dtype):
             granted = (1e-6 if dtype == ms.float32 else 40 * UNIT[dtype]) * np.linalg.norm(truly[0])
             lost = np.linalg.norm(array(by_hand) - truly, axis=1).max()
             assert np.linalg.norm(array(found) - truly, axis=1).max() <= granted + lost
+
+
+class _Along(nn.Cell):
+    """The derivatives of sum(direction · gradient), of something that is done to a scalar loss afterwards."""
+
+    def __init__(self, loss, dtype):
+        super().__init__()
+        self.loss = loss
+        self.dtype = dtype
+        self.first = ops.GradOperation(get_all=True)
+        self.second = ops.GradOperation(get_all=True)
+
+    def bent(self, x1, x2, labels):
+        losses = self.loss(x1, x2, labels)
+        # MindSpore has no second derivative of its own products of unknown shape.
+        return losses if self.loss.reduction == 'none' else losses + losses * losses * losses
+
+    def along(self, x1, x2, labels, direction1, direction2):
+        gradients = self.first(self.bent)(x1, x2, labels)
+        return gradients[0] * direction1, gradients[1] * direction2
+
+    def construct(self, x1, x2, labels, direction1, direction2):
+        return self.second(self.along)(x1, x2, labels, direction1, direction2)[:2]
+
+
+@pytest.mark.parametrize(('reduction', 'dtype'), [('none', ms.float32), ('sum', ms.float64), ('mean', ms.float32),
+                                                  ('mean', ms.float64)], ids=str)
+@pytest.mark.parametrize('shapes', [([None, None], [None, None], [None]), (None, None, None)], ids=['both', 'rank'])
+def test_second_derivatives(shapes, reduction, dtype, implementation):
+    network = _Along(CosineEmbeddingLoss(margin=-0.9, reduction=reduction), dtype)
+    network.set_inputs(*(Tensor(shape=shapes[i], dtype=ms.int32 if i == 2 else dtype) for i in (0, 1, 2, 0, 1)))
+    for seed, (shape1, shape2) in enumerate((((4, 5), (4, 5)), ((1, 3), (2, 3)))):
+        x1, x2, labels = normal(seed, shape1, dtype), normal(seed + 5, shape2, dtype), signs(seed, shape2[0])
+        directions = normal(seed + 6, shape1, dtype), normal(seed + 7, shape2, dtype)
+
+        def total(first, second, targets=labels):
+            losses = truth.reduced(pair_losses(first, second, targets, margin=-0.9), reduction)
+            return losses.sum() if reduction == 'none' else losses + losses * losses * losses
+
+        expected = truth.hessian_vector_products(total, x1, x2, *directions)
+        inputs = [*(tensor(each, dtype) for each in (x1, x2)), tensor(labels, ms.int32),
+                  *(tensor(each, dtype) for each in directions)]
+        if implementation.name == 'plain' and shapes[0] is None:
+            # MindSpore's own: it has no second derivative of what makes shapes equal.
+            with pytest.raises(RuntimeError, match='The node adjoint is null'):
+                network(*inputs)
+            continue
+        found = network(*inputs)
+        for each, truly in zip(found, expected):
+            # A sum of half a dozen products that in part cancel, each off by a few units.
+            assert_within(array(each), truly, 40 * UNIT[dtype] * np.linalg.norm(truly))
 
 
 def test_nothing_is_warned_of(caplog):
