@@ -13,7 +13,6 @@
 # limitations under the License.
 """What a bug report needs to know: whether the loss is right here, what computes it and why, and how fast."""
 import decimal
-import importlib.metadata
 import json
 import math
 import os
@@ -28,8 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, nn
 
-from ms_cosine_loss._loss import CosineEmbeddingLoss
-from ms_cosine_loss._select import get_implementation_status
+from ms_cosine_loss import CosineEmbeddingLoss, __version__, get_implementation_status
 
 SCHEMA_VERSION = 1
 """Of the report as JSON: raised where a key goes or changes its meaning."""
@@ -62,7 +60,7 @@ def processor() -> str:
 
 
 def _versions() -> _Part:
-    return {**{name: importlib.metadata.version(name) for name in ('ms_cosine_loss', 'mindspore', 'numpy')},
+    return {'ms_cosine_loss': __version__, 'mindspore': ms.__version__, 'numpy': np.__version__,
             'imported_from': os.path.dirname(os.path.abspath(__file__)),
             'python': platform.python_version(), 'system': platform.platform(),
             'processor': processor(), 'cores': os.cpu_count()}
