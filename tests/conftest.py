@@ -12,6 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """Fixtures that every behavioural test runs under: both execution modes, every implementation."""
+import gc
+
 import mindspore as ms
 import pytest
 from mindspore._c_expression import PyNativeExecutor_
@@ -83,6 +85,12 @@ def pytest_collection_modifyitems(config, items):
         chosen = set(possible) - chosen
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = [item for item in items if item in chosen]
+
+
+def pytest_collection_finish():
+    # MindSpore collects garbage before it compiles a graph, and would look through all that is there by now each time.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=[ms.GRAPH_MODE, ms.PYNATIVE_MODE], ids=['graph', 'pynative'])

@@ -16,6 +16,7 @@
 The gradient is a central difference of the definition and not the closed form, so that it cannot share its mistakes.
 """
 import fractions
+import operator
 
 import mpmath
 import numpy as np
@@ -23,24 +24,44 @@ import numpy as np
 DIGITS = 50
 
 
+def _signed(number):
+    mantissa, exponent = number.man_exp
+    return -abs(mantissa) if number < 0 else abs(mantissa), exponent
+
+
 def _vectors(x, axis):
-    """The vectors of x as a list of rows of exact numbers, one row a pair."""
+    """The vectors of x, one row a pair: whole numbers, and the exponent of the power of 2 that goes with them."""
     x = np.asarray(x)
     x = np.moveaxis(x if x.dtype == object else x.astype(np.float64), axis, -1)
     # NumPy cannot tell the number of rows of an array without elements from its size.
     rows = x.reshape(int(np.prod(x.shape[:-1], dtype=int)), x.shape[-1])
-    return [[mpmath.mpf(element) for element in row] for row in rows.tolist()]
+    for row in rows:
+        if x.dtype == object:
+            pairs = [_signed(mpmath.mpf(element)) for element in row]
+        else:
+            mantissas, exponents = np.frexp(row)
+            pairs = list(zip((mantissas * 2.0 ** 53).astype(np.int64).tolist(), (exponents - 53).tolist()))
+        lowest = min((exponent for _, exponent in pairs), default=0)
+        yield [mantissa << exponent - lowest for mantissa, exponent in pairs], lowest
 
 
-def _pair_loss(x1, x2, label, margin, eps):
+def _number(integer, exponent):
+    return mpmath.ldexp(mpmath.mpf(integer), exponent)
+
+
+def _sums(row1, row2):
+    """The product of two vectors and their squares, each summed without an error."""
+    (integers1, exponent1), (integers2, exponent2) = row1, row2
+    return (_number(sum(map(operator.mul, integers1, integers2)), exponent1 + exponent2),
+            _number(sum(map(operator.mul, integers1, integers1)), 2 * exponent1),
+            _number(sum(map(operator.mul, integers2, integers2)), 2 * exponent2))
+
+
+def _pair_loss(product, square1, square2, label, margin, eps):
     if label not in (1, -1):
         return mpmath.mpf(0)
-    square1 = mpmath.fsum(a * a for a in x1) + eps
-    square2 = mpmath.fsum(b * b for b in x2) + eps
-    if square1 == 0 or square2 == 0:
-        cosine = mpmath.mpf(0)
-    else:
-        cosine = mpmath.fsum(a * b for a, b in zip(x1, x2)) / mpmath.sqrt(square1 * square2)
+    square1, square2 = square1 + eps, square2 + eps
+    cosine = product / mpmath.sqrt(square1 * square2) if square1 and square2 else mpmath.mpf(0)
     if label == 1:
         return 1 - cosine
     return max(mpmath.mpf(0), cosine - margin)
@@ -54,7 +75,7 @@ def pair_losses(x1, x2, labels, margin=0.0, axis=1, eps=1e-12):
     """
     labels = np.asarray(labels)
     with mpmath.workdps(DIGITS):
-        losses = [_pair_loss(row1, row2, label, mpmath.mpf(margin), mpmath.mpf(eps)) for row1, row2, label
+        losses = [_pair_loss(*_sums(row1, row2), label, mpmath.mpf(margin), mpmath.mpf(eps)) for row1, row2, label
                   in zip(_vectors(x1, axis), _vectors(x2, axis), labels.reshape(-1).tolist())]
     return np.array(losses, dtype=object).reshape(labels.shape)
 
@@ -81,16 +102,18 @@ def gradients(x1, x2, labels, upstream=None, margin=0.0, axis=1, eps=1e-12):
         margin, eps = mpmath.mpf(margin), mpmath.mpf(eps)
         rows = zip(_vectors(x1, axis), _vectors(x2, axis), labels.reshape(-1).tolist(), weights.reshape(-1).tolist())
         for index, (row1, row2, label, weight) in enumerate(rows):
-            for result, varied in ((result1, row1), (result2, row2)):
-                largest = max(abs(element) for element in varied)
+            product, square1, square2 = _sums(row1, row2)
+            for result, varied, other, square, rest in ((result1, row1, row2, square1, square2),
+                                                        (result2, row2, row1, square2, square1)):
+                elements, others = ([_number(integer, exponent) for integer in integers]
+                                    for integers, exponent in (varied, other))
+                largest = max(abs(element) for element in elements)
                 step = (largest if largest > 0 else mpmath.sqrt(eps)) * mpmath.mpf(10) ** -15
                 flat = result.reshape(-1, shape[-1])
-                for position, element in enumerate(varied):
-                    varied[position] = element + step
-                    above = _pair_loss(row1, row2, label, margin, eps)
-                    varied[position] = element - step
-                    below = _pair_loss(row1, row2, label, margin, eps)
-                    varied[position] = element
+                for position, (element, beside) in enumerate(zip(elements, others)):
+                    # In each sum one term changes.
+                    above, below = (_pair_loss(product + change * beside, square + change * (2 * element + change),
+                                               rest, label, margin, eps) for change in (step, -step))
                     flat[index, position] = float(weight * (above - below) / (2 * step))
     return np.moveaxis(result1, -1, axis), np.moveaxis(result2, -1, axis)
 
