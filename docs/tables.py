@@ -60,23 +60,30 @@ NAMES = {'native': '**native**', 'torch': 'PyTorch'}
 """What a contestant is called in a table, where that is not its name in the data."""
 
 
-def _by_case(mode, what, contestants=None, cases=None, head=''):
+def _figures(mode, what):
+    """The figures by contestant and case, then both in the order of the data."""
+    rows = [row for row in _read('speed.csv') if row['mode'] == mode and row[what]]
+    figures = {(row['contestant'], (row['rows'], row['length'], row['dtype'])): _number(row[what]) for row in rows}
+    return figures, *(list(dict.fromkeys(each)) for each in zip(*figures))
+
+
+def _by_case(mode, what, head=''):
     """One figure a cell: a row for each contestant, a column for each case."""
-    rows = [row for row in _read('speed.csv') if row['mode'] == mode]
-    found = {(row['contestant'], (row['rows'], row['length'], row['dtype'])): row[what] for row in rows}
-    contestants = contestants or dict.fromkeys(row['contestant'] for row in rows if row[what])
-    cases = cases or dict.fromkeys((row['rows'], row['length'], row['dtype']) for row in rows)
+    figures, contestants, cases = _figures(mode, what)
     return _table([head, *(f'{rows} × {length} {dtype}' for rows, length, dtype in cases)],
-                  [[NAMES.get(name, name), *(_number(found[name, case]) if found.get((name, case)) else '–'
-                                             for case in cases)] for name in contestants])
+                  [[NAMES.get(name, name), *(figures.get((name, case), '–') for case in cases)]
+                   for name in contestants])
 
 
 def speed():
-    """Milliseconds forward and backward, for the README."""
+    """Milliseconds forward and backward for the README, a row for each case, a column for each contestant."""
+    figures, _, _ = _figures('graph', 'both_median_ms')
+    contestants = ('native', 'plain', 'mindspore.nn', 'torch', 'torch.compile', 'jax.jit')
     cases = (('16384', '768', 'float32'), ('16384', '768', 'float16'), ('16384', '768', 'bfloat16'),
              ('32', '128', 'float32'))
-    contestants = ('native', 'plain', 'mindspore.nn', 'torch', 'torch.compile', 'jax.jit')
-    return _by_case('graph', 'both_median_ms', contestants, cases, 'forward + backward, ms')
+    return _table(['forward + backward, ms', *(NAMES.get(name, name) for name in contestants)],
+                  [['{} × {} {}'.format(*case), *(figures.get((name, case), '–') for name in contestants)]
+                   for case in cases])
 
 
 def speed_forward():
