@@ -197,13 +197,13 @@ def _both_modes(row, loss, reasons):
     return graph if graph == pynative else f'graph: {graph}; PyNative: {pynative}'
 
 
-def ways_in():
-    """The result of each way to use a loss, then the reasons of errors."""
+def compatibility():
+    """The result of each use of a loss, then the reasons of errors."""
     losses, reasons = ('auto', 'native', 'plain', 'mindspore.nn'), {}
-    rows = _read('ways_in.csv')
+    rows = _read('compatibility.csv')
     parts = []
     for topic in dict.fromkeys(row['topic'] for row in rows):
-        table = _table(['', *losses], [[row['way'], *(_both_modes(row, loss, reasons) for loss in losses)]
+        table = _table(['', *losses], [[row['case'], *(_both_modes(row, loss, reasons) for loss in losses)]
                                           for row in rows if row['topic'] == topic], texts=5)
         parts += [f'## {topic.capitalize()}', '', table, '']
     return '\n'.join([*parts, '## Errors', '', 'In the words of MindSpore or Python:', '',
@@ -218,10 +218,10 @@ def _cases(cases):
     return '; '.join(' or '.join(column) for column in columns)
 
 
-def faults():
+def failure_modes():
     """The result of each fault, with one line for all cases with the same result."""
     ends = {}
-    for row in _read('faults.csv'):
+    for row in _read('failure_modes.csv'):
         fault, case = re.fullmatch(r'(.*?)(?: \(([^()]*)\))?', row['fault']).groups()
         ends.setdefault(fault, {}).setdefault(row['outcome'], []).append(case or '')
     lines = []
@@ -264,7 +264,7 @@ def launches_of_layouts():
 
 
 TABLES = {make.__name__: make for make in (speed, speed_forward, speed_both, speed_pynative, speed_error, speed_in_full,
-                                           error, memory, training, margin, versions, ways_in, faults,
+                                           error, memory, training, margin, versions, compatibility, failure_modes,
                                            launches, launches_of_layouts)}
 PAGES = (*DOCS.parent.glob('README*.md'), *DOCS.glob('**/*.md'))
 

@@ -105,7 +105,7 @@ inline Sums<double> sums_of_rows(const Half *x1, const Half *x2, int64_t length)
     const int64_t end = length - start < kRunOfFloats * kStep ? length : start + kRunOfFloats * kStep;
     TwoFloats run_of_product = {}, run_of_square1 = {}, run_of_square2 = {};
     // Inlined late, GCC stores all six sums at each step on aarch64.
-    const auto add = [&](const Half *from1, const Half *from2) __attribute__((always_inline)) {
+    const auto add = [&](const Half *from1, const Half *from2) __attribute__((alcompatibilityline)) {
       const TwoFloats a = load_two(from1), b = load_two(from2);
       run_of_product.first = fused_multiply_add(a.first, b.first, run_of_product.first);
       run_of_product.second = fused_multiply_add(a.second, b.second, run_of_product.second);

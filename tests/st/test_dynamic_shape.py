@@ -21,6 +21,7 @@ from mindspore import Tensor, amp, nn, ops
 
 from ms_cosine_loss import CosineEmbeddingLoss, _select
 from tests import truth
+from tests.compatibility import training
 from tests.st.dynamic import check_batch, compile_for
 from tests.st.evaluation import (
     DTYPES,
@@ -37,7 +38,6 @@ from tests.st.evaluation import (
     tensor,
     tolerance,
 )
-from tests.ways_in import training
 
 pytestmark = pytest.mark.usefixtures('implementation')
 
