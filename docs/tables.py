@@ -183,7 +183,7 @@ def versions():
 
 def _brief(outcome, reasons):
     """A result in a few words; an error refers to its number in `reasons`."""
-    off = re.match(r'wrong: AssertionError: ([\d.e+]+) times the error', outcome)
+    off = re.match(r'wrong: AssertionError: ([\d.e+]+) times the tolerance', outcome)
     if off:
         return f'wrong, {float(off[1]):.0e} times the tolerance'
     if outcome == 'right' or outcome.startswith('wrong'):

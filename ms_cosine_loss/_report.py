@@ -43,7 +43,7 @@ ROUNDS = 31
 
 # Relative errors. Native is within 2 ulp in float32 and within 4 ulp of 1 in float64, where the example is 3e-4; plain
 # depends on the sums of the device.
-GRANTED = {('native', 'float32'): 2.0 ** -22, ('native', 'float64'): 3e-12,
+TOLERANCES = {('native', 'float32'): 2.0 ** -22, ('native', 'float64'): 3e-12,
            ('plain', 'float32'): 1e-2, ('plain', 'float64'): 1e-11}
 
 # By name; what a part holds is for a person to read.
@@ -160,14 +160,14 @@ def _tried(part: Callable[[], _Part]) -> _Part:
 
 
 def _wrong(selected: str, example: _Part, comparison: _Part) -> Iterator[str]:
-    """Each number that is further off than is granted."""
+    """Each number that is off by more than its tolerance."""
     for dtype, row in example.items():
         for mode in ('graph', 'pynative'):
             value, error = row[mode].values()
-            if error is None or error > GRANTED[selected, dtype]:
+            if error is None or error > TOLERANCES[selected, dtype]:
                 yield f"the published example in {dtype} gives {value} in {mode}, where {row['exact']} is exact"
     error = comparison['ms_cosine_loss']['worst_relative_error']
-    if error is None or error > GRANTED[selected, 'float32']:
+    if error is None or error > TOLERANCES[selected, 'float32']:
         yield f'the loss of a nearly parallel pair has a relative error of {error}'
 
 

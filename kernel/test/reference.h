@@ -391,16 +391,16 @@ class Truth {
     const int64_t pairs = of_.labels.size();
     if (of_.settings.reduction == 0) {
       for (int64_t i = 0; i < pairs; ++i) {
-        check(found.get(i), losses[i], granted(losses[i], loss_sizes[i], format), format, "loss", i);
+        check(found.get(i), losses[i], tolerance_of(losses[i], loss_sizes[i], format), format, "loss", i);
       }
       return;
     }
     long double sum = 0, error = 0;
     for (int64_t i = 0; i < pairs; ++i) {
-      sum += losses[i], error += granted(losses[i], loss_sizes[i], format_of("float64"));
+      sum += losses[i], error += tolerance_of(losses[i], loss_sizes[i], format_of("float64"));
     }
     if (of_.settings.reduction == 1) sum /= pairs, error = pairs == 0 ? 0 : error / pairs;
-    check(found.get(0), sum, error + granted(sum, 0, format), format, "reduced loss", 0);
+    check(found.get(0), sum, error + tolerance_of(sum, 0, format), format, "reduced loss", 0);
   }
 
   void check_gradients(const Buffer &found1, const Buffer &found2) const {
@@ -458,20 +458,20 @@ class Truth {
 
   // Two units in the last place of the narrower of the dtypes, down to what twice the precision of double, or that of
   // this judge, leaves of the terms, and to products that leave the range of double.
-  long double granted(long double loss, long double size, const Format &format) const {
+  long double tolerance_of(long double loss, long double size, const Format &format) const {
     const long double rest = (is_wide_ ? 0x1p-100L : 0x1p-62L) * (length() + 1) * size + 0x1p-580L * length();
     if (!(loss > 0)) return rest + format.smallest;
     const int bits = std::min(format.bits, format_.bits);
     return 2 * std::max(std::ldexp(1.0L, std::ilogb(loss) - bits), format.smallest) + rest;
   }
 
-  static void check(double found, long double expected, long double granted, const Format &format, const char *what,
+  static void check(double found, long double expected, long double tolerance, const Format &format, const char *what,
                     int64_t at) {
-    if (std::isnan(expected) ? std::isnan(found) : std::fabs(found - expected) <= granted) return;
-    if (std::fabs(expected) + granted > format.largest && !std::isnan(found)) return;
+    if (std::isnan(expected) ? std::isnan(found) : std::fabs(found - expected) <= tolerance) return;
+    if (std::fabs(expected) + tolerance > format.largest && !std::isnan(found)) return;
     char text[200];
-    std::snprintf(text, sizeof(text), "%s, element %lld: %.17g for %.21Lg, granted %.3Lg", what,
-                  static_cast<long long>(at), found, expected, granted);
+    std::snprintf(text, sizeof(text), "%s, element %lld: %.17g for %.21Lg, tolerance %.3Lg", what,
+                  static_cast<long long>(at), found, expected, tolerance);
     fail(text);
   }
   void check_slope(double found, long double expected, long double size, const Format &format, int64_t at) const {

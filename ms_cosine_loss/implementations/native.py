@@ -46,7 +46,7 @@ _Derivative = Callable[..., tuple[Tensor, ...]]
 _zeros = ops.Zeros()
 
 
-def _unfitness(path: pathlib.Path) -> str:
+def _elf_problem(path: pathlib.Path) -> str:
     """Why a file cannot be a library for this process; '' if it may be one.
 
     The loader says of another processor's library that there is no such file, and one that ends before its table of
@@ -87,9 +87,9 @@ def _load() -> tuple[Any, str]:
     if not LIBRARY.exists():
         return None, _absence()
     try:
-        unfitness = _unfitness(LIBRARY)
-        if unfitness:
-            return None, f'the kernel cannot be loaded ({LIBRARY.name} {unfitness})'
+        problem = _elf_problem(LIBRARY)
+        if problem:
+            return None, f'the kernel cannot be loaded ({LIBRARY.name} {problem})'
         library = ctypes.CDLL(str(LIBRARY))
         version = library.ms_cosine_loss_interface_version()
     except (OSError, AttributeError) as error:
@@ -141,7 +141,7 @@ def _no_gradient(x: Tensor) -> Tensor:
     return _zeros(x.shape, x.dtype)
 
 
-def _takes_the_last(count: int) -> Callable[[_Derivative], _Derivative]:
+def _drop_extra_arguments(count: int) -> Callable[[_Derivative], _Derivative]:
     """Lets a derivative be called with more than its `count` arguments, of which only the last is new.
 
     In PyNative MindSpore 2.7.0 adds one each time that it asks the same operator again. In a graph MindSpore reads the
@@ -194,7 +194,7 @@ def _operators(operator: Callable[..., Any], scalars_have_an_axis: bool) -> tupl
     """The loss as a scalar and that of each pair, by operators that `operator` makes, each with its derivative."""
     second_order = operator('second_order', (_X1, _X2, _UPSTREAM))
 
-    @_takes_the_last(8)
+    @_drop_extra_arguments(8)
     def bprop_of_backward(x1: Tensor, x2: Tensor, labels: Tensor, settings: Tensor, margin: Tensor, upstream: Tensor,
                           out: tuple[Tensor, Tensor, Tensor],
                           dout: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, ...]:
@@ -204,7 +204,7 @@ def _operators(operator: Callable[..., Any], scalars_have_an_axis: bool) -> tupl
 
     backward = operator('backward', (_X1, _X2, _MARGIN), bprop=bprop_of_backward)
 
-    @_takes_the_last(7)
+    @_drop_extra_arguments(7)
     def bprop(x1: Tensor, x2: Tensor, labels: Tensor, settings: Tensor, margin: Tensor, out: Tensor,
               dout: Tensor) -> tuple[Tensor, ...]:
         dx1, dx2, dmargin = backward(x1, x2, labels, settings, margin, dout)

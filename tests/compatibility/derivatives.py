@@ -22,8 +22,8 @@ from tests.compatibility.training import IN_FLOAT32, MARGIN, Towers, batches, sg
 from tests.st.evaluation import UNIT, array, assert_within, normal, pair_gradients, pair_losses, signs, tensor
 
 # Derivatives of about 1 in float64, by the contract; second ones pass through it twice, with sums in between.
-GRANTED = 1e-14
-SECOND_GRANTED = 1e-13
+TOLERANCE = 1e-14
+SECOND_TOLERANCE = 1e-13
 
 X1, X2, LABELS = normal(1, (6, 5)), normal(2, (6, 5)), signs(3, 6)
 SHARE = np.full(6, 1 / 6)
@@ -32,7 +32,7 @@ VECTOR1, VECTOR2 = normal(4, (6, 5)), normal(5, (6, 5))
 
 def _assert_gradients(found, expected):
     for each, truly in zip(found, expected):
-        assert_within(array(each), truly, GRANTED)
+        assert_within(array(each), truly, TOLERANCE)
 
 
 def _inputs():
@@ -74,7 +74,7 @@ def vjp(make_loss):
         return loss(x1, x2, labels)
 
     value, pull_back = ms.vjp(losses, *_inputs()[:2])
-    assert_within(array(value), pair_losses(X1, X2, LABELS, margin=MARGIN), GRANTED)
+    assert_within(array(value), pair_losses(X1, X2, LABELS, margin=MARGIN), TOLERANCE)
     _assert_gradients(pull_back(tensor(weights, ms.float64)), pair_gradients(X1, X2, LABELS, weights, margin=MARGIN))
 
 
@@ -88,8 +88,8 @@ def jvp(make_loss):
 
     value, tangents = ms.jvp(losses, _inputs()[:2], (tensor(VECTOR1, ms.float64), tensor(VECTOR2, ms.float64)))
     gradient1, gradient2 = pair_gradients(X1, X2, LABELS, margin=MARGIN)
-    assert_within(array(value), pair_losses(X1, X2, LABELS, margin=MARGIN), GRANTED)
-    assert_within(array(tangents), (gradient1 * VECTOR1 + gradient2 * VECTOR2).sum(1), GRANTED)
+    assert_within(array(value), pair_losses(X1, X2, LABELS, margin=MARGIN), TOLERANCE)
+    assert_within(array(tangents), (gradient1 * VECTOR1 + gradient2 * VECTOR2).sum(1), TOLERANCE)
 
 
 def _jacobian_of_losses(jacobian, make_loss):
@@ -120,7 +120,7 @@ def vmap(make_loss):
     found = ms.vmap(make_loss(margin=MARGIN), (0, 0, 0))(*(tensor(x, ms.float64) for x in stacks),
                                                          tensor(labels, ms.int32))
     expected = np.array([truth.reduced(pair_losses(*each, margin=MARGIN), 'mean') for each in zip(*stacks, labels)])
-    assert_within(array(found), expected, GRANTED)
+    assert_within(array(found), expected, TOLERANCE)
 
 
 @case('derivatives', 'vmap of vmap')
@@ -131,7 +131,7 @@ def nested_vmap(make_loss):
         *(tensor(x, ms.float64) for x in stacks), tensor(labels, ms.int32))
     expected = np.array([[truth.reduced(pair_losses(*each, margin=MARGIN), 'mean') for each in zip(*outer)]
                          for outer in zip(*stacks, labels)])
-    assert_within(array(found), expected, GRANTED)
+    assert_within(array(found), expected, TOLERANCE)
 
 
 @case('derivatives', 'vmap of grad')
@@ -172,7 +172,7 @@ def hessian_vector_product(make_loss):
         return truth.reduced(truth.pair_losses(x1, x2, LABELS, margin=MARGIN), 'mean')
 
     for each, truly in zip(found, truth.hessian_vector_products(mean_loss, X1, X2, VECTOR1, VECTOR2)):
-        assert_within(array(each), truly, SECOND_GRANTED)
+        assert_within(array(each), truly, SECOND_TOLERANCE)
 
 
 class _Penalized(nn.Cell):

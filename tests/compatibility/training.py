@@ -55,10 +55,10 @@ def reference_weights(sizes=(ROWS,) * STEPS):
     return weight1, weight2
 
 
-def assert_trained(towers, granted=IN_FLOAT32, sizes=(ROWS,) * STEPS):
+def assert_trained(towers, tolerance=IN_FLOAT32, sizes=(ROWS,) * STEPS):
     """That the towers have the weights of the reference."""
     for tower, expected in zip((towers.tower1, towers.tower2), reference_weights(sizes)):
-        assert_within(tower.weight.asnumpy().astype(np.float64), expected, granted)
+        assert_within(tower.weight.asnumpy().astype(np.float64), expected, tolerance)
 
 
 class Towers(nn.Cell):
@@ -156,20 +156,20 @@ def _dataset_of_pairs():
     return ds.NumpySlicesDataset((np.stack((x1, x2), 1), labels), ['pairs', 'labels'], shuffle=False).batch(ROWS)
 
 
-def _train_functionally(network, towers, granted=IN_FLOAT32):
+def _train_functionally(network, towers, tolerance=IN_FLOAT32):
     optimizer = sgd(towers)
     gradient = ms.value_and_grad(network, None, optimizer.parameters)
     for batch in batches():
         _, found = gradient(*batch)
         optimizer(found)
-    assert_trained(towers, granted)
+    assert_trained(towers, tolerance)
 
 
-def _train_by(step, towers, granted=IN_FLOAT32):
+def _train_by(step, towers, tolerance=IN_FLOAT32):
     step.set_train()
     for batch in batches():
         step(*batch)
-    assert_trained(towers, granted)
+    assert_trained(towers, tolerance)
 
 
 @case('training', 'TrainOneStepCell')
@@ -244,7 +244,7 @@ def model_eval(make_loss):
     assert_within(found, expected, IN_FLOAT32)
 
 
-def _granted(level):
+def _tolerance(level):
     return IN_FLOAT32 if level == 'O0' else IN_FLOAT16
 
 
@@ -254,12 +254,12 @@ def _enter_amp(level):
         network = Network(make_loss(margin=MARGIN))
         # Anything but None, and a fixed scale, is refused on CPU for whatever loss.
         step = amp.build_train_network(network, sgd(network), level=level, loss_scale_manager=None)
-        _train_by(step, network.towers, _granted(level))
+        _train_by(step, network.towers, _tolerance(level))
 
     @case('mixed precision', f'amp.auto_mixed_precision {level}')
     def auto_mixed_precision(make_loss):
         network = Network(make_loss(margin=MARGIN))
-        _train_functionally(amp.auto_mixed_precision(network, level), network.towers, _granted(level))
+        _train_functionally(amp.auto_mixed_precision(network, level), network.towers, _tolerance(level))
 
 
 for _level in ('O0', 'O1', 'O2', 'O3', 'auto'):
