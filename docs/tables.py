@@ -250,7 +250,8 @@ def _launches_by(head, losses, **wanted):
         return both[0] if both[0] == both[1] == 'refused' else ' / '.join(both)
 
     return _table([*head, *losses], [[*case, *(cell(case, loss) for loss in losses)]
-                                     for case in dict.fromkeys(tuple(row[name] for name in head) for row in rows)])
+                                     for case in dict.fromkeys(tuple(row[name] for name in head) for row in rows)],
+                  texts=len(head))
 
 
 def launches():
