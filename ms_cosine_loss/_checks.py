@@ -213,7 +213,9 @@ def _another_axis(x1_shape: _Shape, x2_shape: _Shape, labels_shape: _Shape, axis
     for other in (last, *range(last)):
         if other != axis and x1_shape[other] == x2_shape[other] and _fits(
                 labels_shape, _common_shape(x1_shape, x2_shape, other)):
-            return f' For vectors along axis {other} pass axis={-1 if other == last else other}.'
+            if other == last:
+                return ' For vectors along the last axis pass axis=-1.'
+            return f' For vectors along axis {other} pass axis={other}.'
     return ''
 
 
