@@ -70,11 +70,15 @@ def _signature(app, what, name, obj, options, signature, return_annotation):
 
 
 def _other_language(app, page, template, context, doctree):
-    """For language.html: the same page in the other language, or the first page of the other."""
+    """For language.html: the same page in the other language, or its first page. Links to neighbours stay in one."""
     other = page[3:] if page.startswith('zh/') else f'zh/{page}'
     start = 'index' if page.startswith('zh/') else 'zh/index'
     context['is_chinese'] = page.startswith('zh/')
     context['other_language'] = other if other in app.env.found_docs else start
+    if page == 'zh/index':
+        context['prev'] = None
+    if (context.get('next') or {}).get('link', '').startswith('zh/'):
+        context['next'] = None
 
 
 def setup(app):

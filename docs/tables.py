@@ -60,23 +60,30 @@ NAMES = {'native': '**native**', 'torch': 'PyTorch'}
 """What a contestant is called in a table, where that is not its name in the data."""
 
 
-def _by_case(mode, what, contestants=None, cases=None, head=''):
+def _figures(mode, what):
+    """The figures by contestant and case, then both in the order of the data."""
+    rows = [row for row in _read('speed.csv') if row['mode'] == mode and row[what]]
+    figures = {(row['contestant'], (row['rows'], row['length'], row['dtype'])): _number(row[what]) for row in rows}
+    return figures, *(list(dict.fromkeys(each)) for each in zip(*figures))
+
+
+def _by_case(mode, what, head=''):
     """One figure a cell: a row for each contestant, a column for each case."""
-    rows = [row for row in _read('speed.csv') if row['mode'] == mode]
-    found = {(row['contestant'], (row['rows'], row['length'], row['dtype'])): row[what] for row in rows}
-    contestants = contestants or dict.fromkeys(row['contestant'] for row in rows if row[what])
-    cases = cases or dict.fromkeys((row['rows'], row['length'], row['dtype']) for row in rows)
+    figures, contestants, cases = _figures(mode, what)
     return _table([head, *(f'{rows} × {length} {dtype}' for rows, length, dtype in cases)],
-                  [[NAMES.get(name, name), *(_number(found[name, case]) if found.get((name, case)) else '–'
-                                             for case in cases)] for name in contestants])
+                  [[NAMES.get(name, name), *(figures.get((name, case), '–') for case in cases)]
+                   for name in contestants])
 
 
 def speed():
-    """Milliseconds forward and backward, for the README."""
+    """Milliseconds forward and backward for the README, a row for each case, a column for each contestant."""
+    figures, _, _ = _figures('graph', 'both_median_ms')
+    contestants = ('native', 'plain', 'mindspore.nn', 'torch', 'torch.compile', 'jax.jit')
     cases = (('16384', '768', 'float32'), ('16384', '768', 'float16'), ('16384', '768', 'bfloat16'),
              ('32', '128', 'float32'))
-    contestants = ('native', 'plain', 'mindspore.nn', 'torch', 'torch.compile', 'jax.jit')
-    return _by_case('graph', 'both_median_ms', contestants, cases, 'forward + backward, ms')
+    return _table(['forward + backward, ms', *(NAMES.get(name, name) for name in contestants)],
+                  [['{} × {} {}'.format(*case), *(figures.get((name, case), '–') for name in contestants)]
+                   for case in cases])
 
 
 def speed_forward():
@@ -176,7 +183,7 @@ def versions():
 
 def _brief(outcome, reasons):
     """A result in a few words; an error refers to its number in `reasons`."""
-    off = re.match(r'wrong: AssertionError: ([\d.e+]+) times the error', outcome)
+    off = re.match(r'wrong: AssertionError: ([\d.e+]+) times the tolerance', outcome)
     if off:
         return f'wrong, {float(off[1]):.0e} times the tolerance'
     if outcome == 'right' or outcome.startswith('wrong'):
@@ -190,13 +197,13 @@ def _both_modes(row, loss, reasons):
     return graph if graph == pynative else f'graph: {graph}; PyNative: {pynative}'
 
 
-def ways_in():
-    """The result of each way to use a loss, then the reasons of errors."""
+def compatibility():
+    """The result of each use of a loss, then the reasons of errors."""
     losses, reasons = ('auto', 'native', 'plain', 'mindspore.nn'), {}
-    rows = _read('ways_in.csv')
+    rows = _read('compatibility.csv')
     parts = []
     for topic in dict.fromkeys(row['topic'] for row in rows):
-        table = _table(['', *losses], [[row['way'], *(_both_modes(row, loss, reasons) for loss in losses)]
+        table = _table(['', *losses], [[row['case'], *(_both_modes(row, loss, reasons) for loss in losses)]
                                           for row in rows if row['topic'] == topic], texts=5)
         parts += [f'## {topic.capitalize()}', '', table, '']
     return '\n'.join([*parts, '## Errors', '', 'In the words of MindSpore or Python:', '',
@@ -211,10 +218,10 @@ def _cases(cases):
     return '; '.join(' or '.join(column) for column in columns)
 
 
-def faults():
+def failure_modes():
     """The result of each fault, with one line for all cases with the same result."""
     ends = {}
-    for row in _read('faults.csv'):
+    for row in _read('failure_modes.csv'):
         fault, case = re.fullmatch(r'(.*?)(?: \(([^()]*)\))?', row['fault']).groups()
         ends.setdefault(fault, {}).setdefault(row['outcome'], []).append(case or '')
     lines = []
@@ -243,7 +250,8 @@ def _launches_by(head, losses, **wanted):
         return both[0] if both[0] == both[1] == 'refused' else ' / '.join(both)
 
     return _table([*head, *losses], [[*case, *(cell(case, loss) for loss in losses)]
-                                     for case in dict.fromkeys(tuple(row[name] for name in head) for row in rows)])
+                                     for case in dict.fromkeys(tuple(row[name] for name in head) for row in rows)],
+                  texts=len(head))
 
 
 def launches():
@@ -257,7 +265,7 @@ def launches_of_layouts():
 
 
 TABLES = {make.__name__: make for make in (speed, speed_forward, speed_both, speed_pynative, speed_error, speed_in_full,
-                                           error, memory, training, margin, versions, ways_in, faults,
+                                           error, memory, training, margin, versions, compatibility, failure_modes,
                                            launches, launches_of_layouts)}
 PAGES = (*DOCS.parent.glob('README*.md'), *DOCS.glob('**/*.md'))
 

@@ -35,7 +35,7 @@ void forward_of(const Problem &problem, int64_t first_block, int64_t last_block,
     Cosine cosines[kMaxLanes];
     if (labels_of(problem, block, labels)) cosines_of(problem, block, labels, false, cosines);
     for (int i = 0; i < block.count; ++i) {
-      double loss = labels[i] == Label::kIgnored ? 0 : cosines[i].gap;
+      double loss = labels[i] == Label::kIgnored ? 0 : cosines[i].unclamped_loss;
       if (loss < 0) loss = 0;
       if (problem.reduction == Reduction::kNone) {
         set_number(loss, problem.losses, problem.losses_dtype, block.first_pair + i);
@@ -58,7 +58,7 @@ void backward_of(const Problem &problem, int64_t first_block, int64_t last_block
     for (int i = 0; i < block.count; ++i) {
       if (labels[i] == Label::kIgnored) continue;
       // A closed hinge; NaN is not below 0.
-      if (labels[i] == Label::kDissimilar && cosines[i].gap < 0) continue;
+      if (labels[i] == Label::kDissimilar && cosines[i].unclamped_loss < 0) continue;
       const double weight = upstream_of(problem, block.first_pair + i);
       weights[i] = labels[i] == Label::kSimilar ? -weight : weight;
       if (labels[i] == Label::kDissimilar) by_margin->add(-weight);

@@ -60,10 +60,11 @@ inline Block<T> block_at(const Problem &problem, int64_t index) {
 template <class T>
 inline void settle_hinge(const Problem &problem, const Block<T> &block, int pair, const ExactSums &sums, Label label,
                          bool for_gradient, Cosine *cosine) {
-  if (label != Label::kDissimilar || !(for_gradient || cosine->gap > 0)) return;
-  if (problem.margin == 0 && sums.is_product_exact && (cosine->gap != 0 || sums.product.high == 0)) return;
-  cosine->gap = settled_gap(problem, block.x1 + pair * problem.lane_stride1, block.x2 + pair * problem.lane_stride2,
-                            cosine->gap, error_of_gap(problem.length));
+  if (label != Label::kDissimilar || !(for_gradient || cosine->unclamped_loss > 0)) return;
+  if (problem.margin == 0 && sums.is_product_exact && (cosine->unclamped_loss != 0 || sums.product.high == 0)) return;
+  cosine->unclamped_loss =
+      settled_loss(problem, block.x1 + pair * problem.lane_stride1, block.x2 + pair * problem.lane_stride2,
+                   cosine->unclamped_loss, error_of_loss(problem.length));
 }
 
 // The cosines of the pairs of a block whose labels count.
@@ -99,7 +100,7 @@ inline void cosines_of(const Problem &problem, const Block<T> &block, const Labe
       is_done[i] = labels[i] == Label::kIgnored;
       if (is_done[i]) continue;
       cosines[i] = cosine_of(sums[i], labels[i], problem.eps, problem.margin, for_gradient);
-      is_done[i] = suffices<T>(sums[i], cosines[i], for_gradient);
+      is_done[i] = is_accurate_enough<T>(sums[i], cosines[i], for_gradient);
       are_all_done &= is_done[i];
     }
     if (are_all_done) return;

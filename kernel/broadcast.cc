@@ -37,12 +37,12 @@ int64_t size_of(const Axes &axes) {
 
 // One input's gradient.
 struct Side {
-  Axes kept = {};
-  Axes summed = {};
+  Axes retained = {};
+  Axes reduced = {};
   // The axis along which elements are taken in one go.
   Axis run;
-  int64_t kept_size;
-  int64_t summed_size;
+  int64_t retained_size;
+  int64_t reduced_size;
   const void *own;
   const void *other;
   void *gradient;
@@ -51,7 +51,7 @@ struct Side {
   int64_t Place::*other_place;
   int64_t Axis::*own_stride;
   int64_t Axis::*other_stride;
-  double Coefficients::*along;
+  double Coefficients::*self;
   int Coefficients::*own_exponent;
   int Coefficients::*other_exponent;
 
@@ -63,54 +63,54 @@ struct Side {
     other_place = is_first ? &Place::at2 : &Place::at1;
     own_stride = is_first ? &Axis::stride1 : &Axis::stride2;
     other_stride = is_first ? &Axis::stride2 : &Axis::stride1;
-    along = is_first ? &Coefficients::along1 : &Coefficients::along2;
+    self = is_first ? &Coefficients::self1 : &Coefficients::self2;
     own_exponent = is_first ? &Coefficients::exponent1 : &Coefficients::exponent2;
     other_exponent = is_first ? &Coefficients::exponent2 : &Coefficients::exponent1;
     for (int i = 0; i < problem.batch.count; ++i) {
       const Axis &axis = problem.batch.axes[i];
-      add(axis, axis.*own_stride == 0 ? &summed : &kept);
+      add(axis, axis.*own_stride == 0 ? &reduced : &retained);
     }
     const Axis lanes = {problem.lanes, problem.lane_stride1, problem.lane_stride2, 1};
     const Axis vector = {problem.length, problem.stride1, problem.stride2, 0};
     if (lanes.*own_stride == 1) {
-      add(vector, &kept);
+      add(vector, &retained);
       run = lanes;
     } else {
-      add(lanes, &summed);
+      add(lanes, &reduced);
       run = vector;
     }
-    kept_size = size_of(kept);
-    summed_size = size_of(summed);
+    retained_size = size_of(retained);
+    reduced_size = size_of(reduced);
   }
 
   int64_t runs() const { return (run.length + kRunLength - 1) / kRunLength; }
-  int64_t tasks() const { return kept_size * runs(); }
+  int64_t tasks() const { return retained_size * runs(); }
 
   template <class T>
   void gather(const Coefficients *coefficients, int64_t task) const {
     const int64_t own_step = run.*own_stride, other_step = run.*other_stride, pair_step = run.stride_of_pairs;
-    const Place place = place_of(kept, task / runs());
+    const Place place = place_of(retained, task / runs());
     const int64_t start = task % runs() * kRunLength;
     const int64_t count = run.length - start < kRunLength ? run.length - start : kRunLength;
     const T *own_elements = static_cast<const T *>(own) + place.*own_place + start * own_step;
     double sums[kRunLength] = {}, compensations[kRunLength] = {};
-    for (int64_t index = 0; index < summed_size; ++index) {
-      const Place step = place_of(summed, index);
+    for (int64_t index = 0; index < reduced_size; ++index) {
+      const Place step = place_of(reduced, index);
       const T *other_elements =
           static_cast<const T *>(other) + place.*other_place + step.*other_place + start * other_step;
-      const Coefficients *by = coefficients + place.pair + step.pair + start * pair_step;
+      const Coefficients *first = coefficients + place.pair + step.pair + start * pair_step;
       for (int64_t i = 0; i < count; ++i) {
-        const Coefficients &current = by[i * pair_step];
+        const Coefficients &current = first[i * pair_step];
         // An ignored pair, whatever it holds.
-        if (current.across == 0 && current.*along == 0) continue;
+        if (current.cross == 0 && current.*self == 0) continue;
         const double own_element = widened(own_elements[i * own_step]);
         const double other_element = widened(other_elements[i * other_step]);
         double value;
         if (current.exponent1 == 0 && current.exponent2 == 0) {
-          value = current.across * other_element + current.*along * own_element;
+          value = current.cross * other_element + current.*self * own_element;
         } else {
-          value = current.across * std::ldexp(other_element, -(current.*other_exponent)) +
-                  current.*along * std::ldexp(own_element, -(current.*own_exponent));
+          value = current.cross * std::ldexp(other_element, -(current.*other_exponent)) +
+                  current.*self * std::ldexp(own_element, -(current.*own_exponent));
           value = std::ldexp(value, -(current.*own_exponent));
         }
         double error;

@@ -44,12 +44,12 @@ inline Coefficients coefficients_of(const Cosine &cosine, double weight) {
 
 // The elements that are left over at the end of a row.
 template <class T>
-inline void write_rest(const Problem &problem, const Coefficients &by, const T *x1, const T *x2, int64_t from, T *to1,
-                       T *to2) {
+inline void write_remainder(const Problem &problem, const Coefficients &coefficients, const T *x1, const T *x2,
+                            int64_t from, T *to1, T *to2) {
   for (int64_t i = from; i < problem.length; ++i) {
     const double a = widened(x1[i]), b = widened(x2[i]);
-    narrow(by.across * b + by.along1 * a, to1 + i);
-    narrow(by.across * a + by.along2 * b, to2 + i);
+    narrow(coefficients.cross * b + coefficients.self1 * a, to1 + i);
+    narrow(coefficients.cross * a + coefficients.self2 * b, to2 + i);
   }
 }
 
@@ -71,52 +71,53 @@ inline int64_t in_turns(int64_t length, const Write &write) {
 }
 
 template <bool kStream, class T>
-inline void write_row(const Problem &problem, const Coefficients &by, const T *x1, const T *x2, T *to1, T *to2) {
-  const Doubles across = Doubles{} + by.across;
+inline void write_row(const Problem &problem, const Coefficients &coefficients, const T *x1, const T *x2, T *to1,
+                      T *to2) {
+  const Doubles cross = Doubles{} + coefficients.cross;
   const int64_t end = in_turns<kStream, T, kWidth32>(problem.length, [&](int64_t i, auto steps) {
     constexpr int kCount = 2 * steps;
     Doubles a[kCount], b[kCount];
     for (int k = 0; k < kCount; ++k) a[k] = load(x1 + i + k * kWidth), b[k] = load(x2 + i + k * kWidth);
     for (int k = 0; k < kCount; ++k) {
-      store<kStream>(fused_multiply_add(b[k], across, a[k] * by.along1), to1 + i + k * kWidth);
+      store<kStream>(fused_multiply_add(b[k], cross, a[k] * coefficients.self1), to1 + i + k * kWidth);
     }
     for (int k = 0; k < kCount; ++k) {
-      store<kStream>(fused_multiply_add(a[k], across, b[k] * by.along2), to2 + i + k * kWidth);
+      store<kStream>(fused_multiply_add(a[k], cross, b[k] * coefficients.self2), to2 + i + k * kWidth);
     }
   });
-  write_rest(problem, by, x1, x2, end, to1, to2);
+  write_remainder(problem, coefficients, x1, x2, end, to1, to2);
 }
 
 // The same in float32.
 template <bool kStream, class T>
-inline void write_row_in_floats(const Problem &problem, const Coefficients &by, const T *x1, const T *x2, T *to1,
-                                T *to2) {
+inline void write_row_in_floats(const Problem &problem, const Coefficients &coefficients, const T *x1, const T *x2,
+                                T *to1, T *to2) {
   constexpr int kStep = 2 * kWidth32;
-  const Floats across = Floats{} + static_cast<float>(by.across);
-  const Floats along1 = Floats{} + static_cast<float>(by.along1);
-  const Floats along2 = Floats{} + static_cast<float>(by.along2);
+  const Floats cross = Floats{} + static_cast<float>(coefficients.cross);
+  const Floats self1 = Floats{} + static_cast<float>(coefficients.self1);
+  const Floats self2 = Floats{} + static_cast<float>(coefficients.self2);
   const int64_t end = in_turns<kStream, T, kStep>(problem.length, [&](int64_t i, auto steps) {
     constexpr int kCount = steps;
     TwoFloats a[kCount], b[kCount];
     for (int k = 0; k < kCount; ++k) a[k] = load_two(x1 + i + k * kStep), b[k] = load_two(x2 + i + k * kStep);
     for (int k = 0; k < kCount; ++k) {
-      store_two<kStream>({fused_multiply_add(b[k].first, across, a[k].first * along1),
-                          fused_multiply_add(b[k].second, across, a[k].second * along1)},
+      store_two<kStream>({fused_multiply_add(b[k].first, cross, a[k].first * self1),
+                          fused_multiply_add(b[k].second, cross, a[k].second * self1)},
                          to1 + i + k * kStep);
     }
     for (int k = 0; k < kCount; ++k) {
-      store_two<kStream>({fused_multiply_add(a[k].first, across, b[k].first * along2),
-                          fused_multiply_add(a[k].second, across, b[k].second * along2)},
+      store_two<kStream>({fused_multiply_add(a[k].first, cross, b[k].first * self2),
+                          fused_multiply_add(a[k].second, cross, b[k].second * self2)},
                          to2 + i + k * kStep);
     }
   });
-  write_rest(problem, by, x1, x2, end, to1, to2);
+  write_remainder(problem, coefficients, x1, x2, end, to1, to2);
 }
 
 // The cosine up to which float32 serves for the two terms of a gradient, which cancel towards ±1. Rounding is far below
 // the half types, and below 2.3 ulp of float32 itself.
 template <class T>
-constexpr double kMaxCosineInFloats = std::is_same_v<T, float> ? 0.8 : 1 - Near<T>::kGap;
+constexpr double kMaxCosineInFloats = std::is_same_v<T, float> ? 0.8 : 1 - Near<T>::kRefineBelow;
 
 // Whether float32 can carry the coefficients of a pair, and all that they are multiplied with. What cancels goes by the
 // angle of the vectors themselves, which the cosine does not tell where eps has a share in the norms.
@@ -133,11 +134,12 @@ inline bool fits_floats(const Cosine &cosine, double weight, double eps) {
 template <bool kStream, class T>
 inline void write_row_of(const Problem &problem, const Cosine &cosine, double weight, const T *x1, const T *x2, T *to1,
                          T *to2) {
-  const Coefficients by = coefficients_of(cosine, weight);
+  const Coefficients coefficients = coefficients_of(cosine, weight);
   if constexpr (!std::is_same_v<T, double>) {
-    if (fits_floats<T>(cosine, weight, problem.eps)) return write_row_in_floats<kStream>(problem, by, x1, x2, to1, to2);
+    if (fits_floats<T>(cosine, weight, problem.eps))
+      return write_row_in_floats<kStream>(problem, coefficients, x1, x2, to1, to2);
   }
-  write_row<kStream>(problem, by, x1, x2, to1, to2);
+  write_row<kStream>(problem, coefficients, x1, x2, to1, to2);
 }
 
 template <class T>
@@ -161,13 +163,13 @@ inline void write_zeros(T *to, int64_t length, bool is_streamed) {
 
 // Some pairs side by side; a pair that does not count has no bits kept.
 template <class T>
-inline void write_lanes(const Problem &problem, const Block<T> &block, const Coefficients *by, const bool *counts,
-                        T *to1, T *to2) {
-  double across[kMaxLanes] = {}, along1[kMaxLanes] = {}, along2[kMaxLanes] = {};
+inline void write_lanes(const Problem &problem, const Block<T> &block, const Coefficients *coefficients,
+                        const bool *counts, T *to1, T *to2) {
+  double cross[kMaxLanes] = {}, self1[kMaxLanes] = {}, self2[kMaxLanes] = {};
   int64_t kept[kMaxLanes] = {};
   for (int i = 0; i < block.count; ++i) {
     if (!counts[i]) continue;
-    across[i] = by[i].across, along1[i] = by[i].along1, along2[i] = by[i].along2, kept[i] = -1;
+    cross[i] = coefficients[i].cross, self1[i] = coefficients[i].self1, self2[i] = coefficients[i].self2, kept[i] = -1;
   }
   for (int64_t element = 0; element < problem.length; ++element) {
     const int64_t at1 = element * problem.stride1, at2 = element * problem.stride2;
@@ -176,9 +178,9 @@ inline void write_lanes(const Problem &problem, const Block<T> &block, const Coe
       const Longs mask = load_bits<Longs>(kept + lane);
       const Doubles a = masked(load_lanes(block.x1 + at1 + lane, 1, count), mask);
       const Doubles b = masked(load_lanes(block.x2 + at2 + lane, 1, count), mask);
-      const Doubles c = load(across + lane);
-      const Doubles gradient1 = fused_multiply_add(b, c, a * load(along1 + lane));
-      const Doubles gradient2 = fused_multiply_add(a, c, b * load(along2 + lane));
+      const Doubles c = load(cross + lane);
+      const Doubles gradient1 = fused_multiply_add(b, c, a * load(self1 + lane));
+      const Doubles gradient2 = fused_multiply_add(a, c, b * load(self2 + lane));
       if (count >= kWidth) {
         store<false>(gradient1, to1 + at1 + lane);
         store<false>(gradient2, to2 + at2 + lane);
@@ -228,11 +230,11 @@ inline void write_gradients(const Problem &problem, const Block<T> &block, const
     }
     return;
   }
-  Coefficients by[kMaxLanes];
+  Coefficients coefficients[kMaxLanes];
   for (int i = 0; i < block.count; ++i) {
-    if (counts[i]) by[i] = coefficients_of(cosines[i], weights[i]);
+    if (counts[i]) coefficients[i] = coefficients_of(cosines[i], weights[i]);
   }
-  write_lanes(problem, block, by, counts, to1, to2);
+  write_lanes(problem, block, coefficients, counts, to1, to2);
   for (int i = 0; i < block.count; ++i) {
     if (!counts[i] || !is_scaled(cosines[i])) continue;
     write_scaled(problem, cosines[i], weights[i], block.x1 + i, block.x2 + i, to1 + i, to2 + i);

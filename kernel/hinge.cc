@@ -160,7 +160,7 @@ Integer exact_square(const T *x, int64_t length, int64_t stride, double eps) {
 // By p and margin * sqrt((m1 + eps)(m2 + eps)): their signs, and where these agree the squares of both. With eps = 0 a
 // row of zeros has p = 0, hence the sign of -margin, as its cosine of 0 has.
 template <class T>
-int sign_of_gap(const Problem &problem, const T *x1, const T *x2) {
+int sign_of_loss(const Problem &problem, const T *x1, const T *x2) {
   ExactSum sum;
   for (int64_t i = 0; i < problem.length; ++i) {
     const double a = widened(x1[i * problem.stride1]), b = widened(x2[i * problem.stride2]);
@@ -177,10 +177,10 @@ int sign_of_gap(const Problem &problem, const T *x1, const T *x2) {
 
 }  // namespace
 
-int exact_sign_of_gap(const Problem &problem, const void *x1, const void *x2) {
+int exact_sign_of_loss(const Problem &problem, const void *x1, const void *x2) {
   return with_real(problem.dtype, [&](auto zero) {
     using T = decltype(zero);
-    return sign_of_gap(problem, static_cast<const T *>(x1), static_cast<const T *>(x2));
+    return sign_of_loss(problem, static_cast<const T *>(x1), static_cast<const T *>(x2));
   });
 }
 

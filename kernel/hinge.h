@@ -24,18 +24,19 @@
 namespace ms_cosine_loss {
 
 // The sign of cos - margin for the pair whose vectors begin at x1 and x2, by exact arithmetic. 0 if it is not finite.
-int exact_sign_of_gap(const Problem &problem, const void *x1, const void *x2);
+int exact_sign_of_loss(const Problem &problem, const void *x1, const void *x2);
 
 // Internal linkage, for the reason given in element.h.
 namespace {
 
-// `gap` is cos - margin, off by at most `error`. What is returned is below 0 only where the exact one is, which closes
-// the hinge, and above 0 only where the exact one is. NaN stays.
-inline double settled_gap(const Problem &problem, const void *x1, const void *x2, double gap, double error) {
-  if (!(std::fabs(gap) <= error)) return gap;
-  const int sign = exact_sign_of_gap(problem, x1, x2);
+// `unclamped_loss` is cos - margin, off by at most `error`. What is returned is below 0 only where the exact one is,
+// which closes the hinge, and above 0 only where the exact one is. NaN stays.
+inline double settled_loss(const Problem &problem, const void *x1, const void *x2, double unclamped_loss,
+                           double error) {
+  if (!(std::fabs(unclamped_loss) <= error)) return unclamped_loss;
+  const int sign = exact_sign_of_loss(problem, x1, x2);
   if (sign < 0) return -error;
-  return sign == 0 ? 0 : std::fmax(gap, 0);
+  return sign == 0 ? 0 : std::fmax(unclamped_loss, 0);
 }
 
 }  // namespace

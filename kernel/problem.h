@@ -43,12 +43,12 @@ struct Axes {
   int count;
 };
 
-// What the gradients of a pair are made of: d x1 = across * x2 + along1 * x1, and the same for 2. Where the exponents
+// What the gradients of a pair are made of: d x1 = cross * x2 + self1 * x1, and the same for 2. Where the exponents
 // are not 0 this holds for x1 * 2^-exponent1, x2 * 2^-exponent2 and the gradients by them.
 struct Coefficients {
-  double across;
-  double along1;
-  double along2;
+  double cross;
+  double self1;
+  double self2;
   int exponent1;
   int exponent2;
 };

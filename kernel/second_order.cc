@@ -35,8 +35,8 @@ bool is_in_range(double square) { return square >= 0x1p-960 && square <= 0x1p960
 // Whether the hinge is open. The sums are of plain doubles, off by length * 2^-53 each, and not scaled.
 bool is_open(const Problem &problem, const void *x1, const void *x2, double square1, double square2, double cosine) {
   const double error = (static_cast<double>(problem.length) + 8) * 0x1p-51;
-  const double gap = is_in_range(square1) && is_in_range(square2) ? cosine - problem.margin : 0;
-  return !(settled_gap(problem, x1, x2, gap, error) < 0);
+  const double unclamped_loss = is_in_range(square1) && is_in_range(square2) ? cosine - problem.margin : 0;
+  return !(settled_loss(problem, x1, x2, unclamped_loss, error) < 0);
 }
 
 // One pair: returns the part of S that belongs to an upstream gradient of 1, and adds the pair's share to the sums, or
@@ -49,16 +49,16 @@ double add_pair(const Problem &problem, const SecondOrder &request, int64_t pair
   const T *x1 = static_cast<const T *>(problem.x1) + place.at1, *x2 = static_cast<const T *>(problem.x2) + place.at2;
   const T *v1 = static_cast<const T *>(request.direction1) + place.at1;
   const T *v2 = static_cast<const T *>(request.direction2) + place.at2;
-  double product = 0, square1 = problem.eps, square2 = problem.eps, crossed = 0, turned1 = 0, turned2 = 0;
+  double product = 0, square1 = problem.eps, square2 = problem.eps, mixed_dot = 0, x1_dot_v1 = 0, x2_dot_v2 = 0;
   for (int64_t i = 0; i < problem.length; ++i) {
     const int64_t i1 = i * problem.stride1, i2 = i * problem.stride2;
     const double a = widened(x1[i1]), b = widened(x2[i2]), p = widened(v1[i1]), q = widened(v2[i2]);
     product += a * b;
     square1 += a * a;
     square2 += b * b;
-    crossed += p * b + a * q;
-    turned1 += a * p;
-    turned2 += b * q;
+    mixed_dot += p * b + a * q;
+    x1_dot_v1 += a * p;
+    x2_dot_v2 += b * q;
   }
   const double by_margin = label == Label::kDissimilar ? -request.margin_direction : 0;
   if (square1 == 0 || square2 == 0) return 0 < problem.margin ? 0 : by_margin;
@@ -66,16 +66,16 @@ double add_pair(const Problem &problem, const SecondOrder &request, int64_t pair
   if (label == Label::kDissimilar && !is_open(problem, x1, x2, square1, square2, cosine)) return 0;
   const double sign = label == Label::kSimilar ? -1 : 1;
   const double weight = sign * upstream_of(problem, pair);
-  const double turned = turned1 / square1 + turned2 / square2;
-  const double on_x1 = (-crossed * inverse + cosine * turned + 2 * cosine * turned1 / square1) / square1;
-  const double on_x2 = (-crossed * inverse + cosine * turned + 2 * cosine * turned2 / square2) / square2;
+  const double norm_change = x1_dot_v1 / square1 + x2_dot_v2 / square2;
+  const double on_x1 = (-mixed_dot * inverse + cosine * norm_change + 2 * cosine * x1_dot_v1 / square1) / square1;
+  const double on_x2 = (-mixed_dot * inverse + cosine * norm_change + 2 * cosine * x2_dot_v2 / square2) / square2;
   for (int64_t i = 0; i < problem.length; ++i) {
     const int64_t i1 = i * problem.stride1, i2 = i * problem.stride2;
     const double a = widened(x1[i1]), b = widened(x2[i2]), p = widened(v1[i1]), q = widened(v2[i2]);
-    write(place.at1 + i1, weight * (inverse * q - cosine / square1 * p - inverse * turned * b + on_x1 * a),
-          place.at2 + i2, weight * (inverse * p - cosine / square2 * q - inverse * turned * a + on_x2 * b));
+    write(place.at1 + i1, weight * (inverse * q - cosine / square1 * p - inverse * norm_change * b + on_x1 * a),
+          place.at2 + i2, weight * (inverse * p - cosine / square2 * q - inverse * norm_change * a + on_x2 * b));
   }
-  return sign * (crossed * inverse - cosine * turned) + by_margin;
+  return sign * (mixed_dot * inverse - cosine * norm_change) + by_margin;
 }
 
 // The elements of one input, whose stride is 0 where it is broadcast.

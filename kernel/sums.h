@@ -48,7 +48,7 @@ constexpr int64_t kRunOfFloats = 32;
 
 // The last elements of a row, too few for a register, with zeros behind them.
 template <class T, class Use>
-inline void load_rest(const T *x1, const T *x2, int64_t count, Use use) {
+inline void load_remainder(const T *x1, const T *x2, int64_t count, Use use) {
   T rest1[2 * kWidth32] = {};
   T rest2[2 * kWidth32] = {};
   std::memcpy(rest1, x1, count * sizeof(T));
@@ -79,8 +79,8 @@ inline Sums<double> sums_of_rows(const float *x1, const float *x2, int64_t lengt
       if (i + kWidth <= end) {
         a = load(x1 + i), b = load(x2 + i);
       } else {
-        load_rest(x1 + i, x2 + i, end - i,
-                  [&](const float *from1, const float *from2) { a = load(from1), b = load(from2); });
+        load_remainder(x1 + i, x2 + i, end - i,
+                       [&](const float *from1, const float *from2) { a = load(from1), b = load(from2); });
       }
       product[0] = fused_multiply_add(a, b, product[0]);
       square1[0] = fused_multiply_add(a, a, square1[0]);
@@ -105,7 +105,7 @@ inline Sums<double> sums_of_rows(const Half *x1, const Half *x2, int64_t length)
     const int64_t end = length - start < kRunOfFloats * kStep ? length : start + kRunOfFloats * kStep;
     TwoFloats run_of_product = {}, run_of_square1 = {}, run_of_square2 = {};
     // Inlined late, GCC stores all six sums at each step on aarch64.
-    const auto add = [&](const Half *from1, const Half *from2) __attribute__((always_inline)) {
+    const auto add = [&](const Half *from1, const Half *from2) __attribute__((alcompatibilityline)) {
       const TwoFloats a = load_two(from1), b = load_two(from2);
       run_of_product.first = fused_multiply_add(a.first, b.first, run_of_product.first);
       run_of_product.second = fused_multiply_add(a.second, b.second, run_of_product.second);
@@ -120,7 +120,7 @@ inline Sums<double> sums_of_rows(const Half *x1, const Half *x2, int64_t length)
       fetch_ahead<kStep * sizeof(Half)>(x2 + i);
       add(x1 + i, x2 + i);
     }
-    if (i < end) load_rest(x1 + i, x2 + i, end - i, add);
+    if (i < end) load_remainder(x1 + i, x2 + i, end - i, add);
     product += sum_of_halves(run_of_product.first + run_of_product.second);
     square1 += sum_of_halves(run_of_square1.first + run_of_square1.second);
     square2 += sum_of_halves(run_of_square2.first + run_of_square2.second);
@@ -173,7 +173,7 @@ inline ExactSums exact_sums_of_rows(const T *x1, const T *x2, int64_t length) {
   };
   int64_t i = 0;
   for (; i + kWidth <= length; i += kWidth) add(x1 + i, x2 + i);
-  if (i < length) load_rest(x1 + i, x2 + i, length - i, add);
+  if (i < length) load_remainder(x1 + i, x2 + i, length - i, add);
   return {{product.total(), square1.total(), square2.total()}, kIsExact && product.is_exact()};
 }
 

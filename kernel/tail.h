@@ -28,13 +28,13 @@ namespace ms_cosine_loss {
 // Internal linkage, for the reason given in element.h.
 namespace {
 
-// What the tail makes of the sums. `gap` is 1 - cos for a similar pair and cos - margin for a dissimilar one.
-// The inverse norms are those of x * 2^-exponent.
+// What the tail makes of the sums. `unclamped_loss` is 1 - cos for a similar pair and cos - margin for a dissimilar
+// one. The inverse norms are those of x * 2^-exponent.
 struct Cosine {
   double inverse1;
   double inverse2;
   double cosine;
-  double gap;
+  double unclamped_loss;
   int exponent1;
   int exponent2;
 };
@@ -42,15 +42,15 @@ struct Cosine {
 // Below this the sums in plain double (for half types in float32) have lost too much to cancellation.
 template <class T>
 struct Near {
-  static constexpr double kGap = 0x1p-9;
+  static constexpr double kRefineBelow = 0x1p-9;
 };
 template <>
 struct Near<float> {
-  static constexpr double kGap = 0x1p-14;
+  static constexpr double kRefineBelow = 0x1p-14;
 };
 
 // A row without direction: eps is 0 and one of the vectors too. NaN in the other one still shows in `product`.
-inline Cosine directionless(double product, Label label, double margin) {
+inline Cosine zero_norm(double product, Label label, double margin) {
   const double cosine = 0 * product;
   return {0, 0, cosine, label == Label::kSimilar ? 1 - cosine : cosine - margin, 0, 0};
 }
@@ -58,29 +58,34 @@ inline Cosine directionless(double product, Label label, double margin) {
 // The squares of float32 are far from the ends of double. Only the gradient needs the inverse norms.
 inline Cosine cosine_of(Sums<double> sums, Label label, double eps, double margin, bool for_gradient) {
   const double square1 = sums.square1 + eps, square2 = sums.square2 + eps;
-  if (square1 == 0 || square2 == 0) return directionless(sums.product, label, margin);
+  if (square1 == 0 || square2 == 0) return zero_norm(sums.product, label, margin);
   // Each by itself: with an extreme eps the product of the two leaves the range.
   const double norm1 = std::sqrt(square1), norm2 = std::sqrt(square2);
   const double cosine = sums.product / (norm1 * norm2);
-  const double gap = label == Label::kSimilar ? 1 - cosine : cosine - margin;
-  if (!for_gradient) return {0, 0, cosine, gap, 0, 0};
-  return {1 / norm1, 1 / norm2, cosine, gap, 0, 0};
+  const double unclamped_loss = label == Label::kSimilar ? 1 - cosine : cosine - margin;
+  if (!for_gradient) return {0, 0, cosine, unclamped_loss, 0, 0};
+  return {1 / norm1, 1 / norm2, cosine, unclamped_loss, 0, 0};
 }
 
 // The tail in double-double rounds a cosine of 1 by up to 2^-102; what little is left of 1 - cos then is that.
 constexpr double kRoundingOfOne = 0x1p-100;
 
-inline double gap_of(DoubleDouble cosine, Label label, double margin) {
+inline double unclamped_loss_of(DoubleDouble cosine, Label label, double margin) {
   if (label == Label::kDissimilar) return (cosine - DoubleDouble{margin, 0}).high;
-  const double gap = (DoubleDouble{1, 0} - cosine).high;
-  return std::fabs(gap) < kRoundingOfOne ? 0 : gap;
+  const double unclamped_loss = (DoubleDouble{1, 0} - cosine).high;
+  return std::fabs(unclamped_loss) < kRoundingOfOne ? 0 : unclamped_loss;
 }
 
 inline Cosine cosine_of(Sums<DoubleDouble> sums, Label label, double eps, double margin) {
   const DoubleDouble square1 = sums.square1 + DoubleDouble{eps, 0}, square2 = sums.square2 + DoubleDouble{eps, 0};
-  if (square1.high == 0 || square2.high == 0) return directionless(sums.product.high, label, margin);
+  if (square1.high == 0 || square2.high == 0) return zero_norm(sums.product.high, label, margin);
   const DoubleDouble cosine = sums.product / (sqrt(square1) * sqrt(square2));
-  return {1 / std::sqrt(square1.high), 1 / std::sqrt(square2.high), cosine.high, gap_of(cosine, label, margin), 0, 0};
+  return {1 / std::sqrt(square1.high),
+          1 / std::sqrt(square2.high),
+          cosine.high,
+          unclamped_loss_of(cosine, label, margin),
+          0,
+          0};
 }
 
 // The exponent that brings x, and sqrt(eps) beside it, to about 1; 0 for zeros and for what is not finite.
@@ -116,13 +121,13 @@ inline bool is_between(double value, double low, double high) { return value >= 
 // a small difference, not used up by it. Only the gradient asks for one of vectors near parallel, and parallel they are
 // by their own angle, which the cosine does not tell where eps has a share in the norms.
 template <class T>
-inline bool suffices(const Sums<double> &sums, const Cosine &found, bool for_gradient) {
+inline bool is_accurate_enough(const Sums<double> &sums, const Cosine &found, bool for_gradient) {
   if (!std::is_same_v<T, float> &&
       !(is_between(sums.square1, 0x1p-60, 0x1p120) && is_between(sums.square2, 0x1p-60, 0x1p120))) {
     return false;
   }
-  if (std::fabs(found.gap) < Near<T>::kGap) return false;
-  constexpr double kMax = 1 - Near<T>::kGap;
+  if (std::fabs(found.unclamped_loss) < Near<T>::kRefineBelow) return false;
+  constexpr double kMax = 1 - Near<T>::kRefineBelow;
   return !(for_gradient && sums.product * sums.product > kMax * kMax * sums.square1 * sums.square2);
 }
 
@@ -133,7 +138,7 @@ inline bool is_in_range(const Sums<DoubleDouble> &sums, double eps) {
 
 // What the rounding of exact sums and of the tail can make of cos - margin: Dot2 is off by up to 2 (length * 2^-53)^2
 // of the product of the norms.
-inline double error_of_gap(int64_t length) {
+inline double error_of_loss(int64_t length) {
   const double terms = static_cast<double>(length) + 4;
   return terms * terms * 0x1p-103;
 }

@@ -21,11 +21,11 @@ from ms_cosine_loss import _report
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> None:
-    """Parses the command line, prints, and exits with 1 where a number is wrong or missing."""
+    """Prints the report; exits with 1 if a number is wrong or missing."""
     parser = argparse.ArgumentParser(
         prog='python -m ms_cosine_loss',
-        description='Says whether the loss is right here, and shows the versions, what computes it and why, its '
-                    'numbers, speed and error. Exits with 1 where a number is wrong or missing.')
+        description='Checks the loss on this machine. Prints versions, the implementation and why it runs, a published '
+                    'example, speed and error. Exits with 1 if a number is wrong or missing.')
     parser.add_argument('--json', action='store_true', help='for a bug report')
     form = _report.as_json if parser.parse_args(arguments).json else _report.as_text
     report = _report.collect()

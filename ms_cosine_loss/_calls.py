@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The call that was meant, where the arguments are PyTorch's, in other places, or too few."""
+"""Error messages that suggest the right call: for PyTorch's arguments, for a wrong order, for too few."""
 import functools
 import inspect
 import types
@@ -22,7 +22,7 @@ from mindspore.ops import constexpr
 
 _INPUTS = ('logits_x1', 'logits_x2', 'labels')
 _SETTINGS = ('margin', 'reduction', 'axis', 'eps')
-# By what is called: what it takes by position, and by keyword alone.
+# For each callable: its positional arguments, and its keyword-only ones.
 _TAKEN = {'cosine_embedding_loss': (_INPUTS + _SETTINGS[:2], _SETTINGS[2:]),
           'CosineEmbeddingLoss': (_SETTINGS[:2], _SETTINGS[2:]),
           'loss': (_INPUTS, ())}
@@ -38,10 +38,10 @@ def _quoted(names: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-# Remembered, because a training loop asks the same at every step.
+# Cached, because a training loop makes the same call at every step.
 @functools.cache
 def _misfit(called: str, count: int, keywords: tuple[str, ...]) -> str:
-    """What is wrong with `count` arguments by position and these by keyword; empty if it is for Python to say."""
+    """What is wrong with `count` positional arguments and these keywords; empty if the error is left to Python."""
     by_position, by_keyword = _TAKEN[called]
     unknown = [name for name in keywords if name not in by_position + by_keyword]
     missing = [name for name in by_position[count:] if name in _INPUTS and name not in keywords]
@@ -57,7 +57,7 @@ def _right_settings(given: dict[str, Any]) -> str:
     average, reduce = meant.get('size_average'), meant.get('reduce')
     if isinstance(average, bool) or isinstance(reduce, bool):
         meant['reduction'] = 'none' if reduce is False else 'sum' if average is False else 'mean'
-    # What a graph is given anew each time has arrived as None.
+    # A non-constant argument of a graph has arrived as None.
     return ', '.join(f'{name}={meant[name]!r}' if isinstance(meant[name], (int, float, str)) else f'{name}={name}'
                      for name in _SETTINGS if name in meant)
 
@@ -65,7 +65,7 @@ def _right_settings(given: dict[str, Any]) -> str:
 def _right_inputs(keywords: Sequence[str]) -> str:
     typed = {_MEANT[name]: name for name in keywords if name in _MEANT}
     first = next((place for place, name in enumerate(_INPUTS) if name in typed), len(_INPUTS))
-    # What follows a keyword has to be one.
+    # Arguments after a keyword must be keywords.
     return ', '.join([*_INPUTS[:first], *(f'{name}={typed.get(name, name)}' for name in _INPUTS[first:])])
 
 
@@ -83,7 +83,7 @@ def _right_call(called: str, positional: Sequence[Any], given: dict[str, Any]) -
 
 @constexpr(check=False)
 def check_call(called: str, count: int, keywords: Sequence[str], *values: Any) -> None:
-    """That `called` takes these arguments: `count` of the `values` came by position, the others by `keywords`."""
+    """Checks that `called` takes `values`: the first `count` by position, the others by `keywords`."""
     misfit = _misfit(called, count, tuple(keywords))
     if misfit:
         by_position, by_keyword = _TAKEN[called]
@@ -94,14 +94,14 @@ def check_call(called: str, count: int, keywords: Sequence[str], *values: Any) -
 
 @constexpr
 def refuse_get_loss() -> None:
-    """Says what to call instead of a method of LossBase that float64 would not survive."""
+    """Says what to call instead of `LossBase.get_loss`, which rounds float64 to float32."""
     raise NotImplementedError(
         "For 'CosineEmbeddingLoss', the 'get_loss' of LossBase must not be called, because it rounds to float32. "
         "For weights call (weights * CosineEmbeddingLoss(reduction='none')(logits_x1, logits_x2, labels)).mean().")
 
 
 def checks_its_call(function: _Function) -> _Function:
-    """Lets `cosine_embedding_loss` refuse a call that Python and MindSpore would refuse in words of their own."""
+    """Lets `cosine_embedding_loss` explain a wrong call, which Python and MindSpore would each report differently."""
     def call(*inputs: Any, **settings: Any) -> Any:
         if len(inputs) != 3 or len(settings) > 0:
             check_call('cosine_embedding_loss', len(inputs), settings.keys(), *inputs, *settings.values())
@@ -109,7 +109,7 @@ def checks_its_call(function: _Function) -> _Function:
 
     for name in ('__module__', '__name__', '__qualname__', '__doc__'):
         setattr(call, name, getattr(function, name))
-    # MindSpore reads the source of what is wrapped, which has to be that of `call`, and people read its signature.
+    # MindSpore reads the source of the wrapped function, so that must be `call`; people read its signature.
     shown: Any = types.FunctionType(call.__code__, call.__globals__, closure=call.__closure__)
     shown.__signature__ = inspect.signature(function)
     call.__wrapped__ = shown  # type: ignore[attr-defined]

@@ -34,7 +34,7 @@ REDUCTIONS = ('none', 'mean', 'sum')
 LOGITS_DTYPES = (ms.float16, ms.bfloat16, ms.float32, ms.float64)
 LABELS_DTYPES = (ms.int8, ms.int16, ms.int32, ms.int64) + LOGITS_DTYPES
 
-# A length is None or -1, and a shape None or holds -2, while a dynamic shape leaves it open.
+# An unknown length is None or -1; a shape of unknown rank is None or contains -2.
 _Length = Optional[int]
 _Shape = Sequence[_Length]
 
@@ -51,7 +51,7 @@ def _type_name(value: object) -> str:
 
 
 def _as_tensor(name: str, value: object) -> str:
-    """What to type to make a Tensor of `value`; empty where nobody can tell."""
+    """How to make a Tensor of `value`; empty if that is unclear."""
     if value is None:
         return ' Pass all of logits_x1, logits_x2 and labels.'
     if name == 'labels' and _is_real(value):
@@ -74,7 +74,7 @@ def _in_a_graph(value: object) -> str:
 
 @constexpr(check=False)
 def check_margin(shape: Any, dtype: Any) -> None:
-    """A margin that is a Tensor: its numbers are not looked at, for they are known when the graph runs."""
+    """Checks a margin that is a Tensor; its value is only known when the graph runs."""
     if dtype not in LOGITS_DTYPES:
         raise TypeError(f"{_FOR} 'margin' must have a dtype in [{_listed(LOGITS_DTYPES)}], but got {dtype}.")
     if _rank(shape) not in (None, 0):
@@ -83,7 +83,7 @@ def check_margin(shape: Any, dtype: Any) -> None:
 
 @constexpr(check=False)
 def check_settings(margin: Any, reduction: object, axis: Any, eps: Any) -> tuple[float, int, float]:
-    """The constructor's arguments, or the function's own; returns `margin`, `axis` and `eps` as floats and an int."""
+    """Checks the settings; returns `margin`, `axis` and `eps` as float, int and float."""
     if not _is_real(margin):
         otherwise = ', or a Tensor of shape ()' if margin is None else ''
         hint = ''
@@ -113,7 +113,7 @@ def check_settings(margin: Any, reduction: object, axis: Any, eps: Any) -> tuple
 @constexpr(check=False)
 def check_tensors(x1_is_tensor: bool, x2_is_tensor: bool, labels_is_tensor: bool,
                   logits_x1: object, logits_x2: object, labels: object) -> None:
-    """That the three inputs are Tensors; asked before anything of them is read."""
+    """Checks that the three inputs are Tensors, before anything else of them is read."""
     for name, is_tensor, value in (('logits_x1', x1_is_tensor, logits_x1),
                                    ('logits_x2', x2_is_tensor, logits_x2),
                                    ('labels', labels_is_tensor, labels)):
@@ -123,21 +123,21 @@ def check_tensors(x1_is_tensor: bool, x2_is_tensor: bool, labels_is_tensor: bool
 
 _MOST_LABELS = 65536
 _looks_left = 10
-"""How many more calls have their labels looked at."""
+"""How many more calls have their labels checked for 0 and 1."""
 
 
 # A constexpr only so that MindSpore does not read its source: no graph calls it.
 @constexpr
 def warn_of_zeros(labels: Tensor) -> None:
-    """Warns, once, of labels that are 0 and 1 where -1 and 1 may be meant.
+    """Warns once if labels are all 0 or 1, where -1 and 1 may be meant.
 
-    It looks at the first few calls alone, and on CPU alone, because elsewhere the labels would be copied from the
-    device. Labels with several axes are passed over, for they are more often a mask.
+    Only the first few calls are checked, and only on CPU, because elsewhere the labels would be copied from the device.
+    Labels with several axes are skipped: they are usually a mask.
     """
     global _looks_left
     if _looks_left == 0:
         return
-    # Whatever comes of it, so that later calls pay nothing.
+    # Count every call, so that later ones pay nothing.
     _looks_left -= 1
     # NumPy has no bfloat16.
     if len(labels.shape) != 1 or labels.dtype == ms.bfloat16 or labels.size > _MOST_LABELS or device() != 'CPU':
@@ -166,14 +166,14 @@ def _check_dtypes(x1_dtype: Any, x2_dtype: Any, labels_dtype: Any) -> None:
 
 
 def _rank(shape: Optional[_Shape]) -> Optional[int]:
-    """The rank, or None where dynamic rank leaves it open."""
+    """The rank, or None if it is dynamic."""
     if shape is None or -2 in shape:
         return None
     return len(shape)
 
 
 def _length(shape: _Shape, axis: int) -> _Length:
-    """The length along `axis`, or None where a dynamic shape leaves it open."""
+    """The length along `axis`, or None if it is dynamic."""
     length = shape[axis]
     return None if length is None or length < 0 else length
 
@@ -182,7 +182,7 @@ def _resolve_axis(rank: int, axis: int) -> int:
     """`axis` counted from the front."""
     if rank == 0:
         raise ValueError(f"{_FOR} 'logits_x1' and 'logits_x2' must have at least 1 dimension, but got shape ().")
-    # Two bare vectors are one pair, so the default axis has to fit them.
+    # Two 1-D vectors are one pair: the default axis means their only one.
     if rank == 1 and axis == 1:
         return 0
     if not -rank <= axis < rank:
@@ -191,34 +191,36 @@ def _resolve_axis(rank: int, axis: int) -> int:
 
 
 def _shown(shape: _Shape) -> tuple[int, ...]:
-    """`shape` as a message shows it, with MindSpore's -1 for a length that is not known."""
+    """`shape` for a message, with MindSpore's -1 for an unknown length."""
     return tuple(-1 if length is None or length < 0 else length for length in shape)
 
 
 def _fits(labels_shape: _Shape, expected: _Shape) -> bool:
-    """Whether labels may have that shape, as far as lengths are known."""
+    """Whether labels may have the expected shape, as far as lengths are known."""
     return len(labels_shape) == len(expected) and all(
         length is None or _length(labels_shape, i) in (None, length) for i, length in enumerate(expected))
 
 
 def _another_axis(x1_shape: _Shape, x2_shape: _Shape, labels_shape: _Shape, axis: int) -> str:
-    """What to type where the labels fit the vectors along another axis; empty where they fit none.
+    """A hint if the labels fit vectors along another axis; empty otherwise.
 
-    Matrices are left alone, where labels are more often too many or too few.
+    Not for matrices, where the number of labels is more likely to be wrong.
     """
     last = len(x1_shape) - 1
     if last < 2:
         return ''
-    # The last axis first, which is the one that is meant most often.
+    # The last axis is the most likely one.
     for other in (last, *range(last)):
         if other != axis and x1_shape[other] == x2_shape[other] and _fits(
                 labels_shape, _common_shape(x1_shape, x2_shape, other)):
-            return f' For vectors along axis {other} pass axis={-1 if other == last else other}.'
+            if other == last:
+                return ' For vectors along the last axis pass axis=-1.'
+            return f' For vectors along axis {other} pass axis={other}.'
     return ''
 
 
 def _common_shape(x1_shape: _Shape, x2_shape: _Shape, axis: int) -> tuple[_Length, ...]:
-    """The shape that `labels` must have; None stands for a length that is not known yet."""
+    """The shape that `labels` must have, with None for an unknown length."""
     common: list[_Length] = []
     for current, _ in enumerate(x1_shape):
         length1, length2 = _length(x1_shape, current), _length(x2_shape, current)
@@ -238,15 +240,15 @@ def _common_shape(x1_shape: _Shape, x2_shape: _Shape, axis: int) -> tuple[_Lengt
     return tuple(common)
 
 
-# Remembered, because a training loop asks the same at every step.
+# Cached, because a training loop asks the same at every step.
 @constexpr(check=False)
 @functools.lru_cache(maxsize=1024)
 def check_inputs(x1_shape: Any, x2_shape: Any, labels_shape: Any, x1_dtype: Any, x2_dtype: Any, labels_dtype: Any,
                  axis: int) -> int:
-    """The dtypes and shapes of the three inputs; returns `axis` counted from the front.
+    """Checks the dtypes and shapes of the three inputs; returns `axis` counted from the front.
 
-    What a dynamic shape leaves open while a graph is compiled is taken to fit here: the kernel judges it when the graph
-    runs, in the same words (shapes.cc). With an open rank `axis` comes back as it is.
+    Unknown lengths are accepted here; the kernel checks them when the graph runs and raises the same message
+    (shapes.cc). With unknown rank `axis` is returned unchanged.
     """
     _check_dtypes(x1_dtype, x2_dtype, labels_dtype)
     rank1, rank2 = _rank(x1_shape), _rank(x2_shape)

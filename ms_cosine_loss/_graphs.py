@@ -20,12 +20,12 @@ from mindspore.ops import PrimitiveWithInfer, constexpr
 
 @constexpr(check=False)
 def is_known(*shapes: Optional[Sequence[Optional[int]]]) -> bool:
-    """Whether every length of every shape is known; while a graph with dynamic shapes is compiled it is not."""
+    """Whether every length of every shape is known, which it is not while a graph with dynamic shapes compiles."""
     return all(shape is not None and all(length is not None and length >= 0 for length in shape) for shape in shapes)
 
 
 class _IsCompiling(PrimitiveWithInfer):
-    """A constant that is True in a graph, which infers it, and False in PyNative, which calls it."""
+    """True in a graph, which infers the value; False in PyNative, which calls it."""
 
     def __init__(self) -> None:
         super().__init__('IsCompiling')

@@ -70,12 +70,12 @@ def cosine_embedding_loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, 
             int64, float16, bfloat16, float32 or float64.
         margin (Union[float, Tensor], optional): Dissimilar pairs with cosine ≤ `margin` have zero loss. A number in
             [-1, 1], or a Tensor of shape :math:`()` and dtype float16, bfloat16, float32 or float64, whose value is not
-            checked: a compiled graph takes it anew in each call, and it has a gradient. Default: ``0.0`` .
+            checked: it is an input of the compiled graph, and has a gradient. Default: ``0.0`` .
         reduction (str, optional): ``'none'`` for the loss of each pair, ``'mean'`` for the sum of the losses divided
             by the number of labels, ``'sum'`` for their sum. Default: ``'mean'`` .
 
     Keyword Args:
-        axis (int, optional): The axis along which the vectors lie. For logits of one dimension it is that dimension.
+        axis (int, optional): The axis of the vectors. For 1-D logits it is that of the single dimension.
             Default: ``1`` .
         eps (float, optional): Added to each squared norm. 0 gives the exact cosine. Default: ``1e-12`` .
 
@@ -89,11 +89,16 @@ def cosine_embedding_loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, 
             number, `reduction` is not a str, a bool or None, or `axis` is not an int.
         ValueError: If `margin` is a number outside [-1, 1] or a Tensor with axes, or `eps` is negative or not finite.
         ValueError: If `reduction` is not ``'none'`` , ``'mean'`` or ``'sum'`` (bool and None included).
-        ValueError: If `axis` is outside the rank, or the shapes do not fit.
-        RuntimeError: If that turns out only when a graph with dynamic shapes runs (native).
+        ValueError: If `axis` is out of range, or the shapes do not fit.
+        RuntimeError: If dynamic shapes do not fit when the graph runs (native).
 
     Supported Platforms:
         ``Ascend`` ``GPU`` ``CPU``
+
+        - CPU: native (the compiled kernel) and plain (MindSpore operators); the test suite runs on x86-64. On aarch64
+          only the kernel has run, emulated.
+        - Ascend, GPU: plain. Its operators are dispatched there in tests with stand-in libraries; nothing has run on a
+          device. On GPU bfloat16 needs graph mode.
 
     Examples:
         >>> import mindspore as ms
@@ -125,27 +130,26 @@ class CosineEmbeddingLoss(nn.LossBase):
         0, & \text{otherwise}
         \end{cases}
 
-    The function is that of ``torch.nn.CosineEmbeddingLoss``, whose `eps` is fixed at 1e-12. No loss is negative, and
-    a vector of zeros has the cosine 0. float16 and bfloat16 are computed in float32 or wider, and the
-    result is rounded once, at the end.
+    The formula is that of ``torch.nn.CosineEmbeddingLoss``, whose `eps` is fixed at 1e-12. The loss is never negative,
+    and a vector of zeros has cosine 0. float16 and bfloat16 are computed in float32 or wider and rounded once, at the
+    end.
 
     Note:
-        - The settings are fixed, because a compiled graph would keep the old ones. Create a new loss to change one; a
-          margin that changes during training may also be passed to :func:`ms_cosine_loss.cosine_embedding_loss`.
-        - The gradient for a vector of zeros is large by design of `eps`: the other vector divided by its norm and by
+        - The settings are fixed, because a compiled graph would keep the old ones. To change one, create a new loss, or
+          pass a margin that changes during training to :func:`ms_cosine_loss.cosine_embedding_loss`.
+        - A vector of zeros gets a large gradient, as in PyTorch: the other vector divided by its norm and by
           :math:`\sqrt{\epsilon}`, 1e6 times a unit vector by default. With ``eps=0`` it is 0.
-        - Where :math:`\cos - margin` is exactly 0 the gradient of a dissimilar pair flows, as in PyTorch.
-        - A NaN or an infinity in a pair labelled 1 or -1 gives NaN for that pair. In a pair with any other label it
-          gives 0.
-        - The native implementation gives a finite loss for every finite input. The plain one needs squared norms inside
-          the range of its arithmetic: norms up to 1.8e19 for bfloat16 and float32, up to 1.3e154 for float64, any for
-          float16; beyond it the loss is NaN, or as if the cosine were 0. Gradients underflow sooner, and
-          sooner still for means over large batches. See :func:`ms_cosine_loss.set_implementation`.
-        - In PyNative on CPU, the first calls warn, once, of labels that are only 0 and 1.
-        - With dynamic shapes in graph mode, what is not known while the graph is compiled is checked by the native
-          implementation when the graph runs: what does not fit raises a RuntimeError. The plain one does not check it:
-          labels of length 1 then count for every pair, and with dynamic rank the logits must have at least two
-          dimensions.
+        - A dissimilar pair with :math:`\cos = margin` has a gradient, as in PyTorch.
+        - NaN or infinity in a pair labelled 1 or -1 gives NaN for that pair; with any other label the pair has loss 0
+          and gradient 0.
+        - Native gives a finite loss for every finite input. Plain takes every float16 vector, but needs norms
+          below 1.8e19 in bfloat16 and float32 and below 1.3e154 in float64; beyond them the loss is NaN, or that of
+          cosine 0. Its gradients underflow sooner, and sooner still for means over large batches. See
+          :func:`ms_cosine_loss.set_implementation`.
+        - In PyNative on CPU, a warning appears once if the labels of the first calls are all 0 or 1.
+        - With dynamic shapes in graph mode, native checks unknown shapes when the graph runs, and raises a RuntimeError
+          if they do not fit. Plain does not check them: length-1 labels then broadcast, and with dynamic rank the
+          logits must have at least two dimensions.
 
     Args:
         margin (float, optional): Dissimilar pairs with cosine ≤ `margin` have zero loss. In [-1, 1].
@@ -154,7 +158,7 @@ class CosineEmbeddingLoss(nn.LossBase):
             by the number of labels, ``'sum'`` for their sum. Default: ``'mean'`` .
 
     Keyword Args:
-        axis (int, optional): The axis along which the vectors lie. For logits of one dimension it is that dimension.
+        axis (int, optional): The axis of the vectors. For 1-D logits it is that of the single dimension.
             Default: ``1`` .
         eps (float, optional): Added to each squared norm. 0 gives the exact cosine. Default: ``1e-12`` .
 
@@ -178,12 +182,17 @@ class CosineEmbeddingLoss(nn.LossBase):
             an int.
         ValueError: If `margin` is not in [-1, 1], or `eps` is negative or not finite.
         ValueError: If `reduction` is not ``'none'`` , ``'mean'`` or ``'sum'`` (bool and None included).
-        ValueError: If `axis` is outside the rank, or the shapes do not fit.
-        RuntimeError: If that turns out only when a graph with dynamic shapes runs (native).
+        ValueError: If `axis` is out of range, or the shapes do not fit.
+        RuntimeError: If dynamic shapes do not fit when the graph runs (native).
         AttributeError: If a setting is assigned after construction.
 
     Supported Platforms:
         ``Ascend`` ``GPU`` ``CPU``
+
+        - CPU: native (the compiled kernel) and plain (MindSpore operators); the test suite runs on x86-64. On aarch64
+          only the kernel has run, emulated.
+        - Ascend, GPU: plain. Its operators are dispatched there in tests with stand-in libraries; nothing has run on a
+          device. On GPU bfloat16 needs graph mode.
 
     Examples:
         >>> import mindspore as ms
@@ -203,7 +212,7 @@ class CosineEmbeddingLoss(nn.LossBase):
         0.04
     """
 
-    # Mixed precision at level O1 rewrites the source of `construct` and of all that it calls, but for static methods.
+    # Mixed precision at level O1 rewrites the source of `construct` and of everything it calls except static methods.
     _function = staticmethod(_checked_loss)
     _check_call = check_call
     _refuse_get_loss = refuse_get_loss
@@ -226,7 +235,7 @@ class CosineEmbeddingLoss(nn.LossBase):
         super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
-        """Refuses to delete a setting, as the first half of a change."""
+        """Refuses to delete a setting, which would allow changing it."""
         self._refuse_to_change(name)
         super().__delattr__(name)
 
@@ -237,7 +246,7 @@ class CosineEmbeddingLoss(nn.LossBase):
                                  f"would keep the old one. Create a new CosineEmbeddingLoss{hint}.")
 
     def __call__(self, *inputs: Any, **others: Any) -> Any:
-        """Refuses a wrong call in the same words in both modes."""
+        """Rejects a wrong call with the same message in both modes."""
         # Here, because vmap and jit count the parameters of `construct`.
         if len(inputs) != 3 or len(others) > 0:
             self._check_call('loss', len(inputs), tuple(others), *inputs, *others.values())
@@ -248,9 +257,9 @@ class CosineEmbeddingLoss(nn.LossBase):
         return self._function(logits_x1, logits_x2, labels, self.margin, self.reduction, self.axis, self.eps)
 
     def get_loss(self, x: Any, weights: Any = 1.0) -> None:
-        """Refuses what LossBase would reduce in float32."""
+        """Raises, because LossBase would reduce in float32."""
         self._refuse_get_loss()
 
     def extend_repr(self) -> str:
-        """The settings, as they are shown when the Cell is printed."""
+        """The settings, as `repr` shows them."""
         return f'margin={self.margin}, reduction={self.reduction!r}, axis={self.axis}, eps={self.eps}'

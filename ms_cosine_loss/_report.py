@@ -30,9 +30,9 @@ from mindspore import Tensor, nn
 from ms_cosine_loss import CosineEmbeddingLoss, __version__, get_implementation_status
 
 SCHEMA_VERSION = 1
-"""Of the report as JSON: raised where a key goes or changes its meaning."""
+"""Version of the JSON report; increased when a key is removed or changes its meaning."""
 
-# The example of MindSpore's documentation, with what it prints there and what PyTorch computes.
+# The example of MindSpore's documentation, with the value printed there and the one that PyTorch computes.
 EXAMPLE = [[0.3, 0.8], [0.4, 0.3]], [[0.4, 1.2], [-0.4, -0.9]], [1, -1]
 KNOWN = {'float32': ('mindspore_documents', 0.0003425479), 'float64': ('pytorch_computes', 0.00034258311711488076)}
 
@@ -41,17 +41,17 @@ ROUNDS = 31
 
 # Relative errors. Native is within 2 ulp in float32 and within 4 ulp of 1 in float64, where the example is 3e-4; plain
 # depends on the sums of the device.
-GRANTED = {('native', 'float32'): 2.0 ** -22, ('native', 'float64'): 3e-12,
+TOLERANCES = {('native', 'float32'): 2.0 ** -22, ('native', 'float64'): 3e-12,
            ('plain', 'float32'): 1e-2, ('plain', 'float64'): 1e-11}
 
-# By name; what a part holds is for a person to read.
+# Values by name, for a person to read.
 _Part = dict[str, Any]
 
 VARIABLES = ('MS_COSINE_LOSS_PLAIN', 'MS_COSINE_LOSS_INSTRUCTION_SET', 'MS_CUSTOM_AOT_WHITE_LIST')
 
 
 def processor() -> str:
-    """The processor's name, as far as the system tells."""
+    """The processor's name, if the system reports one."""
     try:
         with open('/proc/cpuinfo', encoding='utf-8') as lines:
             return next(line.split(':', 1)[1].strip() for line in lines if line.startswith('model name'))
@@ -77,7 +77,7 @@ def _implementation() -> _Part:
 
 
 def _exact(x1: Any, x2: Any, labels: Any) -> float:
-    """The loss of the example, by its definition in 50 digits."""
+    """The loss of the example, by its definition, in 50 digits."""
     with decimal.localcontext() as context:
         context.prec = 50
         losses = []
@@ -90,7 +90,7 @@ def _exact(x1: Any, x2: Any, labels: Any) -> float:
 
 
 def _judged(value: float, exact: float) -> _Part:
-    """A number and how far it is off; both None where it is not finite, for which JSON has no word."""
+    """A number and its relative error; both None if it is not finite, which JSON cannot express."""
     if not math.isfinite(value):
         return {'value': None, 'relative_error': None}
     return {'value': value, 'relative_error': abs(value - exact) / exact}
@@ -110,7 +110,7 @@ def _example() -> _Part:
 
 
 def _nearly_parallel() -> tuple[tuple[Tensor, Tensor, Tensor], npt.NDArray[np.float64]]:
-    """Pairs as training leaves them, where `1 - cos` cancels, and their exact losses."""
+    """Nearly parallel pairs, as training makes them, and their exact losses."""
     rng = np.random.default_rng(0)
     x1 = rng.standard_normal((ROWS, LENGTH)).astype(np.float32)
     x2 = (x1 + 0.05 * rng.standard_normal((ROWS, LENGTH))).astype(np.float32)
@@ -122,7 +122,7 @@ def _nearly_parallel() -> tuple[tuple[Tensor, Tensor, Tensor], npt.NDArray[np.fl
 def _milliseconds(call: Callable[..., Any], inputs: tuple[Tensor, Tensor, Tensor]) -> float:
     started = time.perf_counter()
     outputs = call(*inputs)
-    # Waits for the device, and on CPU copies nothing.
+    # Waits for the device; on CPU nothing is copied.
     for output in (outputs[0], *outputs[1]) if isinstance(outputs, tuple) else (outputs,):
         output.asnumpy()
     return 1e3 * (time.perf_counter() - started)
@@ -150,7 +150,7 @@ def _comparison() -> _Part:
 
 
 def _tried(part: Callable[[], _Part]) -> _Part:
-    # One part that fails is what the report is for: it must not cost the others.
+    # A part that fails is what the report is for, and must not stop the others.
     try:
         return part()
     except Exception as error:
@@ -158,19 +158,19 @@ def _tried(part: Callable[[], _Part]) -> _Part:
 
 
 def _wrong(selected: str, example: _Part, comparison: _Part) -> Iterator[str]:
-    """Each number that is further off than is granted."""
+    """Each number that is off by more than its tolerance."""
     for dtype, row in example.items():
         for mode in ('graph', 'pynative'):
             value, error = row[mode].values()
-            if error is None or error > GRANTED[selected, dtype]:
+            if error is None or error > TOLERANCES[selected, dtype]:
                 yield f"the published example in {dtype} gives {value} in {mode}, where {row['exact']} is exact"
     error = comparison['ms_cosine_loss']['worst_relative_error']
-    if error is None or error > GRANTED[selected, 'float32']:
+    if error is None or error > TOLERANCES[selected, 'float32']:
         yield f'the loss of a nearly parallel pair has a relative error of {error}'
 
 
 def _verdict(parts: dict[str, _Part]) -> _Part:
-    """Whether the numbers are right, None where one is missing, and a sentence that says so."""
+    """Whether the numbers are right, None if one is missing, and a sentence that says so."""
     errors = [f"{name}: {part['error']}" for name, part in parts.items() if 'error' in part]
     if errors:
         return {'is_right': None, 'verdict': f"Cannot tell whether the loss is right here. {'; '.join(errors)}"}
@@ -183,7 +183,7 @@ def _verdict(parts: dict[str, _Part]) -> _Part:
 
 
 def collect() -> dict[str, Any]:
-    """The report: its schema version, the verdict, and four parts; a part that fails holds its error instead."""
+    """The report: schema version, verdict and four parts; a failed part contains its error instead."""
     parts = {'versions': _tried(_versions), 'implementation': _tried(_implementation), 'example': _tried(_example),
              'comparison': _tried(_comparison)}
     return {'schema_version': SCHEMA_VERSION, **_verdict(parts), **parts}
@@ -205,7 +205,7 @@ _WORDS = {'ms_cosine_loss': 'ms_cosine_loss', 'mindspore_nn': 'mindspore.nn', 'p
 
 
 def _words(part: _Part) -> _Part:
-    """The same with names for a person to read."""
+    """The same with readable names."""
     return {_WORDS.get(name, name.replace('_', ' ')): value for name, value in part.items()}
 
 

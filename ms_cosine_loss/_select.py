@@ -34,7 +34,7 @@ _setting = AUTO
 
 
 class Selection(NamedTuple):
-    """The implementation that was chosen, and why no preferred one was; empty where there is none."""
+    """The selected implementation, and why a preferred one was not; empty if it is the preferred one."""
 
     implementation: Implementation
     reason: str
@@ -64,13 +64,13 @@ def select(setting: str, conditions: Conditions,
 @functools.cache
 def device() -> str:
     """The device target."""
-    # Asked for once, because it costs as much as the checks, and cannot change once a loss has run.
+    # Cached: asking costs as much as all checks, and the device cannot change once a loss has run.
     return context.get_context('device_target')
 
 
 def _is_onnx_export() -> bool:
-    # MindSpore has no way to ask what a graph is compiled for but the frames of the export itself. PyNative calls what
-    # a graph infers, and is spared the search.
+    # Only the frames of the export itself tell that a graph is compiled for it. PyNative does not come through
+    # `__infer__`, so it skips the search.
     frame = sys._getframe(2)
     if frame.f_code.co_name != '__infer__':
         return False
@@ -78,7 +78,7 @@ def _is_onnx_export() -> bool:
 
 
 _is_forked = False
-"""Whether this process was forked from one that had computed a loss."""
+"""Whether this process was forked from one that had already computed a loss."""
 
 
 def _note_fork() -> None:
@@ -102,32 +102,31 @@ def _selected(shape: Optional[Sequence[Optional[int]]]) -> str:
     return _last.implementation.name
 
 
-# A graph can look up a function in a dict but not in a record. It compiles all that the dict holds, so what cannot run
-# must not be in it.
+# A graph can look up a function in a dict but not in a record. It compiles everything in the dict, so the dict must not
+# contain what cannot run.
 _LOSSES = {each.name: each.loss for each in IMPLEMENTATIONS if not each.unavailable}
 
 
 def loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: Union[float, Tensor], reduction: str, axis: int,
          eps: float) -> Tensor:
-    """The loss by the implementation that is selected; nothing else is checked here."""
+    """The loss by the selected implementation, without further checks."""
     return _LOSSES[_selected(logits_x1.shape)](
         logits_x1, logits_x2, labels, margin, reduction, axis, eps)
 
 
 def set_implementation(implementation: str) -> None:
     r"""
-    Sets which implementation computes the loss from now on, in this process.
+    Selects the implementation that computes the loss in this process.
 
-    A graph that is compiled already keeps the implementation that it was compiled with.
+    A graph that is already compiled keeps its implementation.
 
     Args:
-        implementation (str): ``'native'`` for the compiled kernel, which runs on CPU; ``'plain'`` for MindSpore's own
-            operators, which run everywhere; ``'auto'`` , the setting at the start, for the kernel where it can run and
-            the operators elsewhere.
+        implementation (str): ``'native'`` for the compiled kernel, on CPU only; ``'plain'`` for MindSpore operators, on
+            Ascend, GPU and CPU; ``'auto'`` , the default, for native where it can run and plain elsewhere.
 
     Raises:
         ValueError: If `implementation` is not one of ``'auto'`` , ``'native'`` , ``'plain'`` .
-        RuntimeError: If it is ``'native'`` and the kernel is not there. Where it is there but cannot take an input, the
+        RuntimeError: If it is ``'native'`` and there is no kernel. If there is one but it cannot take an input, the
             loss raises when it is called or compiled.
 
     Examples:
@@ -151,7 +150,7 @@ def set_implementation(implementation: str) -> None:
 
 def get_implementation() -> str:
     """
-    Returns what `set_implementation` was last given, or ``'auto'`` .
+    Returns the implementation set by :func:`ms_cosine_loss.set_implementation`; ``'auto'`` by default.
 
     Examples:
         >>> import ms_cosine_loss
@@ -164,14 +163,16 @@ def get_implementation() -> str:
 @contextlib.contextmanager
 def use_implementation(implementation: str) -> Iterator[None]:
     r"""
-    Sets which implementation computes the loss inside a ``with`` block; see :func:`ms_cosine_loss.set_implementation`.
+    Selects the implementation inside a ``with`` block; see :func:`ms_cosine_loss.set_implementation`.
+
+    It affects graphs compiled in this block; compiled graphs do not change.
 
     Args:
         implementation (str): ``'auto'`` , ``'native'`` or ``'plain'`` .
 
     Raises:
         ValueError: If `implementation` is none of these.
-        RuntimeError: If it is ``'native'`` and the kernel is not there.
+        RuntimeError: If it is ``'native'`` and there is no kernel.
 
     Examples:
         >>> import mindspore as ms
@@ -193,16 +194,16 @@ def use_implementation(implementation: str) -> Iterator[None]:
 
 @dataclasses.dataclass(frozen=True)
 class ImplementationStatus:
-    """What computes the loss.
+    """Which implementation computes the loss, and why.
 
     Attributes:
-        setting (str): What was set: ``'auto'`` , ``'native'`` or ``'plain'`` .
-        selected (str): What that means here and now; empty if nothing can run.
-        reason (str): Why it is not the kernel; empty where it is.
-        last (str): What the last call, or the last graph that was compiled, selected; empty before the first.
-        last_reason (str): Why that was not the kernel; empty where it was.
-        instruction_set (str): What the kernel runs on; empty where it cannot run.
-        threads (int): How many threads the kernel takes for a large input; 0 where it cannot run.
+        setting (str): The setting: ``'auto'`` , ``'native'`` or ``'plain'`` .
+        selected (str): The implementation that it selects here; empty if none can run.
+        reason (str): Why that is not native; empty if it is.
+        last (str): The implementation of the last call or compiled graph; empty before the first.
+        last_reason (str): Why that was not native; empty if it was.
+        instruction_set (str): The kernel's instruction set; empty if the kernel cannot run.
+        threads (int): The kernel's threads for a large input; 0 if it cannot run.
     """
 
     setting: str

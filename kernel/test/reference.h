@@ -391,16 +391,16 @@ class Truth {
     const int64_t pairs = of_.labels.size();
     if (of_.settings.reduction == 0) {
       for (int64_t i = 0; i < pairs; ++i) {
-        check(found.get(i), losses[i], granted(losses[i], loss_sizes[i], format), format, "loss", i);
+        check(found.get(i), losses[i], tolerance_of(losses[i], loss_sizes[i], format), format, "loss", i);
       }
       return;
     }
     long double sum = 0, error = 0;
     for (int64_t i = 0; i < pairs; ++i) {
-      sum += losses[i], error += granted(losses[i], loss_sizes[i], format_of("float64"));
+      sum += losses[i], error += tolerance_of(losses[i], loss_sizes[i], format_of("float64"));
     }
     if (of_.settings.reduction == 1) sum /= pairs, error = pairs == 0 ? 0 : error / pairs;
-    check(found.get(0), sum, error + granted(sum, 0, format), format, "reduced loss", 0);
+    check(found.get(0), sum, error + tolerance_of(sum, 0, format), format, "reduced loss", 0);
   }
 
   void check_gradients(const Buffer &found1, const Buffer &found2) const {
@@ -458,20 +458,20 @@ class Truth {
 
   // Two units in the last place of the narrower of the dtypes, down to what twice the precision of double, or that of
   // this judge, leaves of the terms, and to products that leave the range of double.
-  long double granted(long double loss, long double size, const Format &format) const {
+  long double tolerance_of(long double loss, long double size, const Format &format) const {
     const long double rest = (is_wide_ ? 0x1p-100L : 0x1p-62L) * (length() + 1) * size + 0x1p-580L * length();
     if (!(loss > 0)) return rest + format.smallest;
     const int bits = std::min(format.bits, format_.bits);
     return 2 * std::max(std::ldexp(1.0L, std::ilogb(loss) - bits), format.smallest) + rest;
   }
 
-  static void check(double found, long double expected, long double granted, const Format &format, const char *what,
+  static void check(double found, long double expected, long double tolerance, const Format &format, const char *what,
                     int64_t at) {
-    if (std::isnan(expected) ? std::isnan(found) : std::fabs(found - expected) <= granted) return;
-    if (std::fabs(expected) + granted > format.largest && !std::isnan(found)) return;
+    if (std::isnan(expected) ? std::isnan(found) : std::fabs(found - expected) <= tolerance) return;
+    if (std::fabs(expected) + tolerance > format.largest && !std::isnan(found)) return;
     char text[200];
-    std::snprintf(text, sizeof(text), "%s, element %lld: %.17g for %.21Lg, granted %.3Lg", what,
-                  static_cast<long long>(at), found, expected, granted);
+    std::snprintf(text, sizeof(text), "%s, element %lld: %.17g for %.21Lg, tolerance %.3Lg", what,
+                  static_cast<long long>(at), found, expected, tolerance);
     fail(text);
   }
   void check_slope(double found, long double expected, long double size, const Format &format, int64_t at) const {
@@ -502,7 +502,7 @@ class Truth {
 
   // The sign of cos - margin, by that of p|p| - margin|margin| (m1 + eps)(m2 + eps).
   template <class Real>
-  int exact_sign_of_gap(const std::vector<Dual<Real>> &x1, const std::vector<Dual<Real>> &x2) const {
+  int exact_sign_of_loss(const std::vector<Dual<Real>> &x1, const std::vector<Dual<Real>> &x2) const {
     Parts product, square1 = {static_cast<Wide>(of_.settings.eps)}, square2 = square1;
     for (size_t i = 0; i < x1.size(); ++i) {
       const Wide a = x1[i].value, b = x2[i].value;
@@ -525,7 +525,7 @@ class Truth {
     bool is_finite = true;
     Dual<Real> product = 0, square1 = of_.settings.eps, square2 = of_.settings.eps;
     // The same sums with every term positive, for the sizes of errors.
-    long double product_size = 0, crossed = 0, turned1 = 0, turned2 = 0, largest_direction = 0;
+    long double product_size = 0, mixed_dot = 0, x1_dot_v1 = 0, x2_dot_v2 = 0, largest_direction = 0;
     for (int64_t i = 0; i < count; ++i) {
       const int64_t index = ((pair / after_) * count + i) * after_ + pair % after_;
       at1[i] = seen_from(index, of_.x1.shape());
@@ -538,8 +538,8 @@ class Truth {
       square1 = square1 + x1[i] * x1[i];
       square2 = square2 + x2[i] * x2[i];
       product_size += std::fabs(static_cast<long double>(a) * b);
-      crossed += std::fabs(static_cast<long double>(p) * b) + std::fabs(static_cast<long double>(a) * q);
-      turned1 += std::fabs(static_cast<long double>(a) * p), turned2 += std::fabs(static_cast<long double>(b) * q);
+      mixed_dot += std::fabs(static_cast<long double>(p) * b) + std::fabs(static_cast<long double>(a) * q);
+      x1_dot_v1 += std::fabs(static_cast<long double>(a) * p), x2_dot_v2 += std::fabs(static_cast<long double>(b) * q);
       largest_direction = std::fmax(largest_direction, std::fmax(std::fabs(p), std::fabs(q)));
       // fmax passes over NaN.
       if (!std::isfinite(p) || !std::isfinite(q)) is_second_judged = false;
@@ -573,15 +573,15 @@ class Truth {
       is_second_judged = false;
     }
     const Dual<Real> cosine = product * inverse1 * inverse2;
-    const Dual<Real> gap = label == 1 ? Dual<Real>(1) - cosine : cosine - Dual<Real>(of_.settings.margin);
-    losses[pair] = std::max(0.0L, static_cast<long double>(gap.value));
+    const Dual<Real> unclamped_loss = label == 1 ? Dual<Real>(1) - cosine : cosine - Dual<Real>(of_.settings.margin);
+    losses[pair] = std::max(0.0L, static_cast<long double>(unclamped_loss.value));
     loss_sizes[pair] = product_size * n1 * n2 + (label == 1 ? 1 : 0);
     if (label == -1) {
       // Three sums, each rounded once or twice for a term, and a root or two.
       const long double rounding = std::is_same_v<Real, long double> ? 0x1p-64L : 0x1p-113L;
       const bool is_told =
-          std::fabs(static_cast<long double>(gap.value)) > 4 * (count + 4) * rounding * loss_sizes[pair];
-      const int sign = is_told ? (gap.value < 0 ? -1 : 1) : exact_sign_of_gap(x1, x2);
+          std::fabs(static_cast<long double>(unclamped_loss.value)) > 4 * (count + 4) * rounding * loss_sizes[pair];
+      const int sign = is_told ? (unclamped_loss.value < 0 ? -1 : 1) : exact_sign_of_loss(x1, x2);
       if (sign <= 0) losses[pair] = loss_sizes[pair] = 0;
       // At the margin the pair counts.
       if (sign < 0) return;
@@ -591,20 +591,20 @@ class Truth {
     if (!is_within(std::fabs(upstream), 500) || std::fabs(upstream) * std::max(n1, n2) > 0x1p1000L) {
       return mark(&Side::is_open);
     }
-    const Dual<Real> weighted = Dual<Real>(weight), across = weighted * inverse1 * inverse2;
-    const Dual<Real> along1 = weighted * inverse1 * inverse1 * cosine, along2 = weighted * inverse2 * inverse2 * cosine;
+    const Dual<Real> weighted = Dual<Real>(weight), cross = weighted * inverse1 * inverse2;
+    const Dual<Real> self1 = weighted * inverse1 * inverse1 * cosine, self2 = weighted * inverse2 * inverse2 * cosine;
     // Products below the range of double are lost.
     const long double lost = 0x1p-1020L * (n1 + n2) * (n1 + n2), size = std::fabs(weight);
-    const long double cosine_size = product_size * n1 * n2 + lost, crossed_size = crossed * n1 * n2 + lost;
-    const long double turned = turned1 * n1 * n1 + turned2 * n2 * n2 + lost;
+    const long double cosine_size = product_size * n1 * n2 + lost, mixed_size = mixed_dot * n1 * n2 + lost;
+    const long double norm_change = x1_dot_v1 * n1 * n1 + x2_dot_v2 * n2 * n2 + lost;
     slopes[pair] += label == 1 ? -cosine.slope : cosine.slope;
-    slope_sizes[pair] += crossed_size + cosine_size * turned;
+    slope_sizes[pair] += mixed_size + cosine_size * norm_change;
     const auto add = [&](Side *side, const std::vector<int64_t> &at, const std::vector<Dual<Real>> &own,
-                         const std::vector<Dual<Real>> &other, const Dual<Real> &along, long double n, long double m,
-                         long double own_turned) {
+                         const std::vector<Dual<Real>> &other, const Dual<Real> &self, long double n, long double m,
+                         long double own_norm_change) {
       long double norm = 0;
       for (int64_t i = 0; i < count; ++i) {
-        const Dual<Real> gradient = across * other[i] - along * own[i];
+        const Dual<Real> gradient = cross * other[i] - self * own[i];
         const long double u = std::fabs(static_cast<long double>(own[i].value) * n);
         const long double v = std::fabs(static_cast<long double>(other[i].value) * m);
         const long double value = static_cast<long double>(gradient.value);
@@ -615,17 +615,17 @@ class Truth {
         side->second[at[i]] += static_cast<long double>(gradient.slope);
         const long double p = std::fabs(static_cast<long double>(own[i].slope) * n);
         const long double q = std::fabs(static_cast<long double>(other[i].slope) * m);
-        side->second_size[at[i]] +=
-            size * n *
-            (q + cosine_size * p + turned * v + (crossed_size + cosine_size * (turned + 2 * own_turned)) * u);
+        side->second_size[at[i]] += size * n *
+                                    (q + cosine_size * p + norm_change * v +
+                                     (mixed_size + cosine_size * (norm_change + 2 * own_norm_change)) * u);
         side->second_size[at[i]] += size * 0x1p-1020L *
                                     (1 + std::fabs(static_cast<long double>(own[i].value)) +
                                      std::fabs(static_cast<long double>(other[i].value)));
       }
       for (int64_t i = 0; i < count; ++i) side->norm[at[i]] += std::sqrt(norm);
     };
-    add(&side1, at1, x1, x2, along1, n1, n2, turned1 * n1 * n1);
-    add(&side2, at2, x2, x1, along2, n2, n1, turned2 * n2 * n2);
+    add(&side1, at1, x1, x2, self1, n1, n2, x1_dot_v1 * n1 * n1);
+    add(&side2, at2, x2, x1, self2, n2, n1, x2_dot_v2 * n2 * n2);
   }
 
   Arguments of_;

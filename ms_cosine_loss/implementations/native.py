@@ -33,11 +33,11 @@ BUILD_FAILURE = _PACKAGE / 'native_build_failure.txt'
 INTERFACE_VERSION = 3
 
 MAX_RANK = 32
-"""The axes that the kernel has room for."""
+"""The maximal rank of the kernel's inputs."""
 
 _REDUCTIONS = ('none', 'mean', 'sum')
 
-# The places of the inputs.
+# The positions of the inputs.
 _X1, _X2, _LABELS, _, _MARGIN, _UPSTREAM = range(6)
 
 _Derivative = Callable[..., tuple[Tensor, ...]]
@@ -46,18 +46,18 @@ _Derivative = Callable[..., tuple[Tensor, ...]]
 _zeros = ops.Zeros()
 
 
-def _unfitness(path: pathlib.Path) -> str:
+def _elf_problem(path: pathlib.Path) -> str:
     """Why a file cannot be a library for this process; '' if it may be one.
 
-    The loader says of another processor's library that there is no such file, and one that ends before its table of
-    sections, which comes last, would end the process.
+    dlopen reports a foreign library as "no such file", and a truncated one kills the process, so the ELF header is read
+    first.
     """
     with open(path, 'rb') as file:
         header = file.read(64)
     if len(header) < 64:
         return 'is cut short'
     if header[:4] != b'\x7fELF':
-        return 'is no library'
+        return 'is not a library'
     with open('/proc/self/exe', 'rb') as file:
         if file.read(20)[18:] != header[18:20]:
             return 'is for another processor'
@@ -67,12 +67,12 @@ def _unfitness(path: pathlib.Path) -> str:
 
 
 def _absence() -> str:
-    """Why there is no library in the package's folder."""
+    """Why the package's folder has no library."""
     source = _PACKAGE.parent
     if BUILD_FAILURE.exists():
         failure = BUILD_FAILURE.read_text('utf-8').strip()
     elif (source / 'setup.py').exists():
-        # Python looks in the working directory first, whatever is installed.
+        # Python imports from the working directory first.
         return (f"the source folder {_PACKAGE} was imported, in which no kernel was built; run from another folder to "
                 f"import what is installed, or run 'pip install -e .' in {source}")
     else:
@@ -81,15 +81,15 @@ def _absence() -> str:
 
 
 def _load() -> tuple[Any, str]:
-    """The loaded library, or None; and why there is none, or ''."""
+    """The loaded library and '', or None and the reason."""
     if os.environ.get('MS_COSINE_LOSS_PLAIN', '0') not in ('', '0'):
         return None, 'MS_COSINE_LOSS_PLAIN is set'
     if not LIBRARY.exists():
         return None, _absence()
     try:
-        unfitness = _unfitness(LIBRARY)
-        if unfitness:
-            return None, f'the kernel cannot be loaded ({LIBRARY.name} {unfitness})'
+        problem = _elf_problem(LIBRARY)
+        if problem:
+            return None, f'the kernel cannot be loaded ({LIBRARY.name} {problem})'
         library = ctypes.CDLL(str(LIBRARY))
         version = library.ms_cosine_loss_interface_version()
     except (OSError, AttributeError) as error:
@@ -115,14 +115,13 @@ def instruction_set() -> str:
     return _kernel.ms_cosine_loss_instruction_set().decode()
 
 
-# MindSpore overwrites the variable for the libraries in this process; this is what the user set.
-# As OpenMP has it, one number for each level of nesting.
+# Read before MindSpore overwrites it. The first of the numbers, one for each level of nesting in OpenMP.
 _OMP_NUM_THREADS = os.environ.get('OMP_NUM_THREADS', '').split(',')[0].strip()
 
 
 @functools.cache
 def _threads_allowed() -> int:
-    """The user's limits; asked for once, because MindSpore's threads are started once."""
+    """The user's limit; cached, because MindSpore starts its threads once."""
     limits = [context.get_context('runtime_num_threads')]
     if _OMP_NUM_THREADS.isdecimal():
         limits.append(int(_OMP_NUM_THREADS))
@@ -130,7 +129,7 @@ def _threads_allowed() -> int:
 
 
 def threads() -> int:
-    """The threads that the kernel takes for a large call."""
+    """The number of threads of a large call."""
     return _kernel.ms_cosine_loss_threads(_threads_allowed())
 
 
@@ -141,11 +140,11 @@ def _no_gradient(x: Tensor) -> Tensor:
     return _zeros(x.shape, x.dtype)
 
 
-def _takes_the_last(count: int) -> Callable[[_Derivative], _Derivative]:
-    """Lets a derivative be called with more than its `count` arguments, of which only the last is new.
+def _drop_extra_arguments(count: int) -> Callable[[_Derivative], _Derivative]:
+    """Drops arguments between the first `count` - 1 and the last.
 
-    In PyNative MindSpore 2.7.0 adds one each time that it asks the same operator again. In a graph MindSpore reads the
-    source of what is wrapped here.
+    MindSpore 2.7.0 in PyNative passes one more each time it differentiates the same operator. In a graph MindSpore
+    reads the source of the wrapped function.
     """
     def decorate(bprop: _Derivative) -> _Derivative:
         @functools.wraps(bprop)
@@ -167,7 +166,7 @@ def _shape_of_labels(*shapes: Any) -> Any:
 
 def _operator(name: str, like: Sequence[int], shape: Optional[Callable[..., Any]] = None,
               bprop: Optional[_Derivative] = None) -> Any:
-    """An operator for known shapes, whose results have the dtypes of the inputs `like` and, without `shape`, theirs."""
+    """An operator for known shapes; results have the dtypes, and without `shape` the shapes, of the inputs `like`."""
     def inferred(*inputs: Any) -> Any:
         return tuple(inputs[i] for i in like) if len(like) > 1 else inputs[like[0]]
 
@@ -176,7 +175,7 @@ def _operator(name: str, like: Sequence[int], shape: Optional[Callable[..., Any]
 
 def _operator_for_any_shape(name: str, like: Sequence[int], shape: Optional[Callable[..., Any]] = None,
                             bprop: Optional[_Derivative] = None) -> Any:
-    """The same where shapes are not known and MindSpore infers while the graph runs: by infer.cc, without Python."""
+    """The same for unknown shapes, which MindSpore infers at run time by infer.cc, without Python."""
     operator = ops.Custom(f'{LIBRARY}:ms_cosine_loss_{name}', func_type='aot', bprop=bprop)
     operator.add_prim_attr('reg_op_name', f'ms_cosine_loss_{name}')
     operator.add_prim_attr('multi_output', len(like) > 1)
@@ -184,17 +183,17 @@ def _operator_for_any_shape(name: str, like: Sequence[int], shape: Optional[Call
 
 
 def _without_axes(x: Tensor) -> Tensor:
-    # On CPU a graph has no kernel that reshapes bfloat16; both casts are exact.
+    # Graph mode on CPU has no Reshape of bfloat16; both casts are exact.
     if x.dtype == ms.bfloat16:
         return ops.cast(ops.reshape(ops.cast(x, ms.float32), ()), ms.bfloat16)
     return ops.reshape(x, ())
 
 
 def _operators(operator: Callable[..., Any], scalars_have_an_axis: bool) -> tuple[Any, Any]:
-    """The loss as a scalar and that of each pair, by operators that `operator` makes, each with its derivative."""
+    """The operators of the reduced loss and of the loss of each pair, made by `operator`, with their derivatives."""
     second_order = operator('second_order', (_X1, _X2, _UPSTREAM))
 
-    @_takes_the_last(8)
+    @_drop_extra_arguments(8)
     def bprop_of_backward(x1: Tensor, x2: Tensor, labels: Tensor, settings: Tensor, margin: Tensor, upstream: Tensor,
                           out: tuple[Tensor, Tensor, Tensor],
                           dout: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, ...]:
@@ -204,16 +203,16 @@ def _operators(operator: Callable[..., Any], scalars_have_an_axis: bool) -> tupl
 
     backward = operator('backward', (_X1, _X2, _MARGIN), bprop=bprop_of_backward)
 
-    @_takes_the_last(7)
+    @_drop_extra_arguments(7)
     def bprop(x1: Tensor, x2: Tensor, labels: Tensor, settings: Tensor, margin: Tensor, out: Tensor,
               dout: Tensor) -> tuple[Tensor, ...]:
         dx1, dx2, dmargin = backward(x1, x2, labels, settings, margin, dout)
         if scalars_have_an_axis:
             dmargin = _without_axes(dmargin)
-        # Nobody asks for the gradient of the settings, so whatever has their shape will do.
+        # Nothing uses the gradient of the settings; it only needs their shape.
         return dx1, dx2, _no_gradient(labels), settings, dmargin
 
-    # Two names for one function, because MindSpore tells operators apart by name when it infers shapes.
+    # One function under two names, because MindSpore infers shapes by operator name.
     return (operator('forward', (_X1,), _scalar_shape, bprop),
             operator('forward_of_each', (_X1,), _shape_of_labels, bprop))
 
@@ -244,7 +243,7 @@ def _packed(eps: float, reduction: str, axis: int, threads_allowed: int) -> Tens
 
 @constexpr
 def _settings(eps: float, reduction: str, axis: int) -> Tensor:
-    """The kernel's fourth input. As integers, because mixed precision would narrow real numbers."""
+    """The kernel's fourth input: integers, because mixed precision would cast floats."""
     return _packed(eps, reduction, axis, _threads_allowed())
 
 
@@ -255,13 +254,13 @@ def _packed_margin(margin: float) -> Tensor:
 
 @constexpr
 def _constant_margin(margin: float) -> Tensor:
-    """The kernel's fifth input where it is constant; as an integer, like the settings."""
+    """The kernel's fifth input if it is constant: an integer, like the settings."""
     return _packed_margin(margin)
 
 
 @constexpr(check=False)
 def _has_no_axes(shape: Any) -> bool:
-    """Whether a shape is known to be (); asked here, because in a graph a comparison would be left to the run."""
+    """Whether a shape is known to be (). A constexpr, because a graph would compare at run time."""
     return shape is not None and len(shape) == 0
 
 
@@ -277,5 +276,5 @@ def loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: Union[flo
         return _forward(logits_x1, logits_x2, labels, settings, margin)
     if reduction == 'none' and not _has_no_axes(labels.shape):
         return _forward_of_each_for_any_shape(logits_x1, logits_x2, labels, settings, margin)
-    # MindSpore would make a Python number of an inferred shape without axes.
+    # MindSpore turns an inferred 0-d result into a Python number.
     return _without_axes(_forward_for_any_shape(logits_x1, logits_x2, labels, settings, margin))

@@ -40,7 +40,7 @@ _SELECTS_SCALARS = tuple(map(int, ms.__version__.split('.')[:2])) >= (2, 8)
 
 
 @constexpr
-def _wide(dtype: Any) -> Any:
+def _compute_dtype(dtype: Any) -> Any:
     """The dtype of the arithmetic: the square of the largest float16 needs float32."""
     return ms.float64 if dtype == ms.float64 else ms.float32
 
@@ -51,7 +51,7 @@ def _tensor(value: float, dtype: Any) -> Tensor:
 
 
 @constexpr
-def _constant(value: float, dtype: Any) -> Tensor:
+def _as_scalar(value: float, dtype: Any) -> Tensor:
     """A tensor, because beside float64 MindSpore rounds a Python number to float32, and a comparison with one does not
     fuse on Ascend. Kept, so that PyNative copies it to the device once.
     """
@@ -104,12 +104,12 @@ class _RowSums(nn.Cell):
                   ) -> tuple[Tensor, Tensor, Tensor]:
         # Widened in here too, because mixed precision may narrow whatever enters a cell. By `ops.cast`, or where none
         # is needed, jit from bytecode would hang.
-        if x1.dtype != _wide(x1.dtype):
-            x1, x2 = x1.astype(_wide(x1.dtype)), x2.astype(_wide(x2.dtype))
+        if x1.dtype != _compute_dtype(x1.dtype):
+            x1, x2 = x1.astype(_compute_dtype(x1.dtype)), x2.astype(_compute_dtype(x2.dtype))
         product = mint.sum(x1 * x2, axis, True)
         square1, square2 = mint.sum(x1 * x1, axis, True), mint.sum(x2 * x2, axis, True)
         is_repeated1, is_repeated2 = _is_repeated(x1.shape, x2.shape), _is_repeated(x2.shape, x1.shape)
-        added = _constant(eps, x1.dtype)
+        added = _as_scalar(eps, x1.dtype)
         if is_repeated1 or is_repeated2:
             # One for each pair, so that the squares become so too. BroadcastTo ends at rank 8 on CPU.
             added = added + _zeros(product.shape, x1.dtype)
@@ -122,9 +122,9 @@ class _RowSums(nn.Cell):
     def bprop(self, x1: Tensor, x2: Tensor, labels: Tensor, axis: int, eps: float,
               out: tuple[Tensor, Tensor, Tensor], dout: tuple[Tensor, Tensor, Tensor]
               ) -> tuple[Tensor, Tensor, Tensor, int, float]:
-        wide1, wide2 = x1.astype(_wide(x1.dtype)), x2.astype(_wide(x2.dtype))
-        counts = ops.equal(ops.abs(labels), _constant(1, labels.dtype))
-        zero = _constant(0, wide1.dtype)
+        wide1, wide2 = x1.astype(_compute_dtype(x1.dtype)), x2.astype(_compute_dtype(x2.dtype))
+        counts = ops.equal(ops.abs(labels), _as_scalar(1, labels.dtype))
+        zero = _as_scalar(0, wide1.dtype)
         if _is_on('CPU') and not _SELECTS_SCALARS:
             zero = ops.cast(ops.logical_and(counts, ops.logical_not(counts)), wide1.dtype)
         # Before the products: differentiated once more, 0 times the NaN of an ignored row would be NaN.
@@ -144,16 +144,16 @@ class _RowSums(nn.Cell):
         if _is_repeated(x1.shape, x2.shape) or _is_repeated(x2.shape, x1.shape):
             # Where a vector is repeated its gradients are summed, along each axis in groups, of which there are as many
             # as it is long there: it need not be known how many. Second derivatives cannot pass a loop in a function.
-            grouped1 = grouped2 = summed = ()  # type: tuple[int, ...]
+            grouped1 = grouped2 = reduced = ()  # type: tuple[int, ...]
             for i in range(x1.ndim):
                 grouped1 += (dx1.shape[i] - x1.shape[i] + 1, x1.shape[i])
                 grouped2 += (dx2.shape[i] - x2.shape[i] + 1, x2.shape[i])
-                summed += (2 * i,)
+                reduced += (2 * i,)
             # With the axes kept, without which PyNative gets second derivatives wrong.
             if _is_repeated(x1.shape, x2.shape):
-                dx1 = ops.reshape(mint.sum(ops.reshape(dx1, grouped1), summed, True), x1.shape)
+                dx1 = ops.reshape(mint.sum(ops.reshape(dx1, grouped1), reduced, True), x1.shape)
             if _is_repeated(x2.shape, x1.shape):
-                dx2 = ops.reshape(mint.sum(ops.reshape(dx2, grouped2), summed, True), x2.shape)
+                dx2 = ops.reshape(mint.sum(ops.reshape(dx2, grouped2), reduced, True), x2.shape)
         return ops.cast(dx1, x1.dtype), ops.cast(dx2, x2.dtype), labels, 0, 0.0
 
 
@@ -167,8 +167,8 @@ def _cosine(product: Tensor, square1: Tensor, square2: Tensor) -> tuple[Tensor, 
 
 def _cosine_without_eps(product: Tensor, square1: Tensor, square2: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The same where a row of zeros has nothing in its norm: 0 and no gradient, but NaN beside a row that holds NaN."""
-    infinity = _constant(float('inf'), product.dtype)
-    is_zero = ops.equal(ops.minimum(square1, square2), _constant(0, product.dtype))
+    infinity = _as_scalar(float('inf'), product.dtype)
+    is_zero = ops.equal(ops.minimum(square1, square2), _as_scalar(0, product.dtype))
     norm = ops.select(is_zero, infinity, square2 * (ops.sqrt(square1) / ops.sqrt(square2)))
     return (product / norm, norm, ops.select(is_zero, infinity, square1), ops.select(is_zero, infinity, square2))
 
@@ -186,15 +186,15 @@ class _Losses(nn.Cell):
             cosine, _, _, _ = _cosine(product, square1, square2)
         else:
             cosine, _, _, _ = _cosine_without_eps(product, square1, square2)
-        threshold = ops.cast(margin, dtype) if isinstance(margin, Tensor) else _constant(margin, dtype)
-        is_similar = ops.equal(labels, _constant(1, labels.dtype))
-        is_dissimilar = ops.equal(labels, _constant(-1, labels.dtype))
-        zero = _constant(0, dtype)
+        threshold = ops.cast(margin, dtype) if isinstance(margin, Tensor) else _as_scalar(margin, dtype)
+        is_similar = ops.equal(labels, _as_scalar(1, labels.dtype))
+        is_dissimilar = ops.equal(labels, _as_scalar(-1, labels.dtype))
+        zero = _as_scalar(0, dtype)
         if _is_on('CPU') and not _SELECTS_SCALARS:
             zero = ops.cast(ops.logical_and(is_similar, is_dissimilar), dtype)
         hinge = ops.select(is_dissimilar, cosine - threshold, zero)
         # Zero first: CPU and GPU return the second where they cannot compare, which is where it is NaN.
-        losses = ops.select(is_similar, _constant(1, dtype) - cosine, hinge)
+        losses = ops.select(is_similar, _as_scalar(1, dtype) - cosine, hinge)
         if _is_on('CPU') and is_known(labels.shape) and labels.ndim > _MAX_RANK:
             losses = ops.select(ops.less(losses, zero), zero, losses)
         else:
@@ -215,7 +215,7 @@ class _Losses(nn.Cell):
         if not _is_on('CPU'):
             return mint.mean(losses)
         # A graph takes a Python number above 65504 for float64.
-        return mint.sum(losses) / (_constant(labels.size, dtype) if is_known(labels.shape) else labels.size)
+        return mint.sum(losses) / (_as_scalar(labels.size, dtype) if is_known(labels.shape) else labels.size)
 
     def bprop(self, product: Tensor, square1: Tensor, square2: Tensor, labels: Tensor,
               margin: Union[float, Tensor], reduction: str, axis: int, eps: float, out: Tensor, dout: Tensor
@@ -229,7 +229,7 @@ class _Losses(nn.Cell):
             dout = ops.expand_dims(dout, axis)
         if reduction == 'mean':
             if is_known(labels.shape):
-                dout = dout / _constant(labels.size, dtype)
+                dout = dout / _as_scalar(labels.size, dtype)
             elif _has_rank(labels.shape):
                 # The size would be fetched from the device.
                 size = 1
@@ -242,10 +242,10 @@ class _Losses(nn.Cell):
             threshold = ops.cast(margin, dtype)
         else:
             # At -1 the hinge is never closed, though rounding may put a cosine below.
-            threshold = _constant(margin if margin > -1 else -2, dtype)
-        is_similar = ops.equal(labels, _constant(1, labels.dtype))
-        is_dissimilar = ops.equal(labels, _constant(-1, labels.dtype))
-        zero = _constant(0, dtype)
+            threshold = _as_scalar(margin if margin > -1 else -2, dtype)
+        is_similar = ops.equal(labels, _as_scalar(1, labels.dtype))
+        is_dissimilar = ops.equal(labels, _as_scalar(-1, labels.dtype))
+        zero = _as_scalar(0, dtype)
         if _is_on('CPU') and not _SELECTS_SCALARS:
             zero = ops.cast(ops.logical_and(is_similar, is_dissimilar), dtype)
             dout = dout + zero
@@ -253,7 +253,7 @@ class _Losses(nn.Cell):
         dhinge = ops.select(is_dissimilar, ops.select(is_open, dout, zero), zero)
         # What a row that counts for nothing holds may be NaN from here on; `_RowSums` ends it.
         dproduct = ops.select(is_similar, -dout, dhinge) / norm
-        common = dproduct * product * _constant(-0.5, dtype)
+        common = dproduct * product * _as_scalar(-0.5, dtype)
         dmargin = 0.0
         if isinstance(margin, Tensor):
             dmargin = ops.cast(-mint.sum(dhinge), margin.dtype)
@@ -268,7 +268,7 @@ def _empty(shape: tuple[int, ...], reduction: str, dtype: Any) -> Tensor:
     """The result of an empty batch, which on CPU MindSpore's own sums would read from stale memory."""
     if reduction == 'none':
         # Cast, because before 2.8 there are no zeros of bfloat16 in PyNative on CPU.
-        return ops.cast(_zeros(shape, _wide(dtype)), dtype)
+        return ops.cast(_zeros(shape, _compute_dtype(dtype)), dtype)
     return Tensor(0.0 if reduction == 'sum' else float('nan'), dtype)
 
 
@@ -286,15 +286,15 @@ def loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, margin: Union[flo
     labels = ops.stop_gradient(ops.expand_dims(labels, axis))
     if is_known(logits_x1.shape, logits_x2.shape) and logits_x1.shape[axis] == 0:
         # On CPU the sum of no elements would be read from stale memory.
-        logits_x1, logits_x2 = _zeros(labels.shape, _wide(dtype)), _zeros(labels.shape, _wide(dtype))
-    elif dtype != _wide(dtype):
-        logits_x1, logits_x2 = logits_x1.astype(_wide(dtype)), logits_x2.astype(_wide(dtype))
+        logits_x1, logits_x2 = _zeros(labels.shape, _compute_dtype(dtype)), _zeros(labels.shape, _compute_dtype(dtype))
+    elif dtype != _compute_dtype(dtype):
+        logits_x1, logits_x2 = logits_x1.astype(_compute_dtype(dtype)), logits_x2.astype(_compute_dtype(dtype))
     if not _has_rank(logits_x1.shape, logits_x2.shape):
         # MindSpore then knows how to sum the gradients; without a rank nobody else can tell.
         shape = (ops.stop_gradient(logits_x1) * ops.stop_gradient(logits_x2)).shape
         logits_x1, logits_x2 = ops.broadcast_to(logits_x1, shape), ops.broadcast_to(logits_x2, shape)
     if isinstance(margin, Tensor):
-        margin = ops.cast(margin, _wide(dtype))
-    eps = _flushed(eps, _wide(dtype))
+        margin = ops.cast(margin, _compute_dtype(dtype))
+    eps = _flushed(eps, _compute_dtype(dtype))
     product, square1, square2 = _row_sums(logits_x1, logits_x2, labels, axis, eps)
     return ops.cast(_losses(product, square1, square2, labels, margin, reduction, axis, eps), dtype)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What is known of an implementation, and of a call that it is to compute."""
+"""Records of an implementation and of the conditions of a call."""
 import dataclasses
 import math
 from typing import Callable, NamedTuple
@@ -20,12 +20,12 @@ from mindspore import Tensor
 
 
 class Conditions(NamedTuple):
-    """What the choice of an implementation goes by.
+    """What decides which implementation runs.
 
     Attributes:
         device: the device target.
         parallel_mode: MindSpore's parallel mode.
-        rank: the number of axes of the logits, as far as it is known when a graph is compiled.
+        rank: the number of axes of the logits; 0 if unknown when the graph is compiled.
         is_onnx_export: whether the call is being compiled for an ONNX file.
     """
 
@@ -40,13 +40,13 @@ class Implementation:
     """One way to compute the loss.
 
     Attributes:
-        name: what the user calls it.
-        loss: the function; it checks nothing, and gets the margin as a float or as a Tensor of shape ().
+        name: its name for the user.
+        loss: the function, without checks; `margin` is a float or a Tensor of shape ().
         devices: the device targets that it runs on.
-        can_be_sharded: whether MindSpore can split it over devices.
+        can_be_sharded: whether MindSpore can shard it.
         can_become_onnx: whether ONNX has its operators.
-        max_rank: the most axes that the logits may have.
-        unavailable: why it cannot run in this installation; empty where it can.
+        max_rank: the maximal rank of the logits.
+        unavailable: why it cannot run in this installation; empty if it can.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Implementation:
     unavailable: str = ''
 
     def refusal(self, conditions: Conditions) -> str:
-        """Why this implementation cannot run under `conditions`; empty where it can."""
+        """Why this implementation cannot run under `conditions`; empty if it can."""
         if self.unavailable:
             return self.unavailable
         if conditions.device not in self.devices:

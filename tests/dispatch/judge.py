@@ -25,12 +25,12 @@ import re
 import pytest
 
 SUITE = {
-    'Ascend': ['test_value', 'test_gradient', 'test_second_order', 'test_dynamic_shape', 'test_ways_in'],
+    'Ascend': ['test_value', 'test_gradient', 'test_second_order', 'test_dynamic_shape', 'test_compatibility'],
     'GPU': ['test_value.*(reductions|layouts|labels_dtype|views|empty_batch)',
             'test_gradient.*(reductions|layouts|broadcast|one_argument)',
             'test_second_order.*(products|vjp|jvp|jacrev|vmap)',
             'test_dynamic_shape.*(several_sizes|dtypes|last_axis)',
-            'test_ways_in'],
+            'test_compatibility'],
 }
 """What of tests/st depends on what the device launches; on GPU without what only changes the numbers."""
 

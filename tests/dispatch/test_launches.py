@@ -31,7 +31,7 @@ LARGE = {'forward': 3, 'gradients': 9, 'both': 9}
 
 
 @dataclasses.dataclass(frozen=True)
-class Granted:
+class Allowance:
     """What plain may have more than the limit, and why; None stands for every one."""
 
     field: str
@@ -57,14 +57,14 @@ _ANCHOR = 'the squared norm of the anchor is repeated for each pair, so that eac
 _SHAPES = 'either vector may turn out to be an anchor, so that both squared norms are repeated for each pair'
 _RANKS = 'logits of no known rank are made equal first, by the operator whose gradient MindSpore then knows to sum'
 
-GRANTED = (
-    *(Granted('launches', more, reason, device, mode, PAIRS, 'float32', what=what)
+ALLOWANCES = (
+    *(Allowance('launches', more, reason, device, mode, PAIRS, 'float32', what=what)
       for device, mode, what, more, reason in (
           ('Ascend', 'PyNative', 'both', 3, _IGNORED), ('Ascend', 'graph O0', 'forward', 2, _EPS),
           ('Ascend', 'graph O0', 'gradients', 3, _IGNORED), ('Ascend', 'graph O0', 'both', 3, _IGNORED),
           ('GPU', 'PyNative', 'forward', 2, _EPS), ('GPU', 'PyNative', 'both', 6, _IGNORED),
           ('GPU', 'graph', 'forward', 2, _EPS))),
-    *(Granted('launches', more, f'{_HALVES}; {_EPS}; {_IGNORED}', device, mode, PAIRS, dtype, what=what)
+    *(Allowance('launches', more, f'{_HALVES}; {_EPS}; {_IGNORED}', device, mode, PAIRS, dtype, what=what)
       for device, mode, dtype, what, more in (
           ('Ascend', 'PyNative', 'float16', 'forward', 2), ('Ascend', 'PyNative', 'float16', 'both', 9),
           ('Ascend', 'PyNative', 'bfloat16', 'forward', 2), ('Ascend', 'PyNative', 'bfloat16', 'both', 9),
@@ -73,7 +73,7 @@ GRANTED = (
           ('Ascend', 'graph O0', 'bfloat16', 'gradients', 7), ('Ascend', 'graph O0', 'bfloat16', 'both', 8),
           ('GPU', 'PyNative', 'float16', 'forward', 3), ('GPU', 'PyNative', 'float16', 'both', 8),
           ('GPU', 'graph', 'float16', 'forward', 4))),
-    *(Granted('launches', more, reason, device, mode, layout, what=what)
+    *(Allowance('launches', more, reason, device, mode, layout, what=what)
       for device, mode, layout, what, more, reason in (
           ('Ascend', 'PyNative', '(8, 8, 768)', 'forward', 1, _NOT_NEGATIVE),
           ('Ascend', 'PyNative', 'unbatched', 'forward', 1, _NOT_NEGATIVE),
@@ -87,25 +87,25 @@ GRANTED = (
           ('GPU', 'graph', '(8, 8, 768)', 'forward', 2, _NOT_NEGATIVE),
           ('GPU', 'graph', 'unbatched', 'forward', 2, _NOT_NEGATIVE),
           ('GPU', 'graph', 'one anchor', 'forward', 3, f'{_ANCHOR}; {_NOT_NEGATIVE}'))),
-    Granted('launches', 2, _IGNORED, 'GPU', 'PyNative', PAIRS, 'float64', what='both'),
-    *(Granted(field, more, {'dynamic shape': _SHAPES, 'dynamic rank': _RANKS}[layout], device, layout=layout)
+    Allowance('launches', 2, _IGNORED, 'GPU', 'PyNative', PAIRS, 'float64', what='both'),
+    *(Allowance(field, more, {'dynamic shape': _SHAPES, 'dynamic rank': _RANKS}[layout], device, layout=layout)
       for device, layout, field, more in (
           ('Ascend', 'dynamic shape', 'launches', 3), ('Ascend', 'dynamic rank', 'launches', 7),
           ('Ascend', 'dynamic rank', 'old_style', 7), ('Ascend', 'dynamic rank', 'to_host', 4),
           ('GPU', 'dynamic shape', 'launches', 4), ('GPU', 'dynamic shape', 'to_host', 1),
           ('GPU', 'dynamic rank', 'launches', 4), ('GPU', 'dynamic rank', 'to_host', 3))),
-    *(Granted('large', 2, _HALVES, 'Ascend', mode, PAIRS, dtype, what='forward')
+    *(Allowance('large', 2, _HALVES, 'Ascend', mode, PAIRS, dtype, what='forward')
       for mode in ('PyNative', 'graph O0') for dtype in ('float16', 'bfloat16')),
-    *(Granted('large', 6, f'{_HALVES}; {_IGNORED}', 'Ascend', mode, PAIRS, dtype, what=what)
+    *(Allowance('large', 6, f'{_HALVES}; {_IGNORED}', 'Ascend', mode, PAIRS, dtype, what=what)
       for mode, what in (('PyNative', 'both'), ('graph O0', 'gradients'), ('graph O0', 'both'))
       for dtype in ('float16', 'bfloat16')),
-    *(Granted('large', 2, _IGNORED, 'Ascend', mode, PAIRS, dtype, what=what)
+    *(Allowance('large', 2, _IGNORED, 'Ascend', mode, PAIRS, dtype, what=what)
       for mode, what in (('PyNative', 'both'), ('graph O0', 'gradients'), ('graph O0', 'both'),
                          ('graph O1', 'gradients'), ('graph O1', 'both'))
       for dtype in ('float32', 'float64') if (mode, dtype) != ('graph O1', 'float32')),
-    *(Granted('unfused', 1, 'the last cast, which is alone', 'Ascend', 'graph O1', PAIRS, dtype, reduction, what)
+    *(Allowance('unfused', 1, 'the last cast, which is alone', 'Ascend', 'graph O1', PAIRS, dtype, reduction, what)
       for dtype in ('float16', 'bfloat16') for reduction in ('none', 'sum') for what in ('forward', 'both')),
-    *(Granted('to_host', results, 'MindSpore has no cast to bfloat16 on GPU, and casts each result on the host',
+    *(Allowance('to_host', results, 'MindSpore has no cast to bfloat16 on GPU, and casts each result on the host',
               'GPU', 'graph', dtype='bfloat16', what=what)
       for what, results in (('forward', 1), ('gradients', 2), ('both', 3))),
 )
@@ -162,15 +162,16 @@ def _excess(counted, case):
 
 @pytest.mark.parametrize('case', CASES, ids=_id)
 def test_plain_launches_no_more_than_the_best(case, counted):
-    allowed = {field: sum(each.more for each in GRANTED if each.field == field and each.holds(case))
+    allowed = {field: sum(each.more for each in ALLOWANCES if each.field == field and each.holds(case))
                for field in FIELDS}
     too_much = {field: more for field, more in _excess(counted, case).items() if more > allowed[field]}
     assert not too_much, f'{too_much} more than may be, of {_row(counted, case)}'
 
 
-@pytest.mark.parametrize('granted', GRANTED, ids=str)
-def test_what_is_granted_is_needed(granted, counted):
-    assert granted.more == max(_excess(counted, case).get(granted.field, 0) for case in CASES if granted.holds(case))
+@pytest.mark.parametrize('allowance', ALLOWANCES, ids=str)
+def test_each_allowance_is_needed(allowance, counted):
+    excess = [_excess(counted, case).get(allowance.field, 0) for case in CASES if allowance.holds(case)]
+    assert allowance.more == max(excess)
 
 
 @pytest.mark.parametrize('refusal', REFUSALS, ids=str)

@@ -76,7 +76,7 @@ def check_batch(compiled, x1, x2, labels, reduction, dtype=ms.float32, axis=1, *
         size = np.linalg.norm(np.abs(truly).sum(axis=repeated, keepdims=True))
         # The contract's 1e-6 for float32, of what is summed where a row was repeated; a half is then rounded once for
         # each repeat and once at the end.
-        granted = 1e-6 * size if arithmetic(dtype) == ms.float32 else 40 * UNIT[dtype] * size
+        allowed = 1e-6 * size if arithmetic(dtype) == ms.float32 else 40 * UNIT[dtype] * size
         assert_within(array(each), truly.sum(axis=repeated, keepdims=True),
-                      granted + (2 * ulp(size, dtype) if dtype in HALVES else 0))
+                      allowed + (2 * ulp(size, dtype) if dtype in HALVES else 0))
         assert (array(each)[~np.isfinite(logits)] == 0).all()

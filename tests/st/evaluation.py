@@ -191,8 +191,8 @@ def rival(dtype, reduction='mean', axis=1):
     return ByHand(reduction, axis)
 
 
-def granted_beside(theirs, expected, dtype):
-    """The error that the contract grants `dtype` where sums are long, given what a rival computed from the same input.
+def tolerance_beside(theirs, expected, dtype):
+    """The error that the contract allows `dtype` where sums are long, given what a rival computed from the same input.
 
     4 units at 1, and for plain what the device's own sums lose: the worst error of the rival.
     """
@@ -201,33 +201,33 @@ def granted_beside(theirs, expected, dtype):
 
 
 def tolerance(expected, dtype, terms=1):
-    """The error that the contract grants the implementation in use for `terms` losses added up to `expected`.
+    """The error that the contract allows the implementation in use for `terms` losses added up to `expected`.
 
     Plain: each loss may be off by 4 units of the arithmetic at 1 beyond what sums over the row lose, which is nothing
-    to speak of for the short rows that this is for (long ones: `granted_beside`), and a half result by 2 of its own
-    units on top. Adding up n numbers, none above 2, is granted one rounding of the total. Native: 2 units of the
+    to speak of for the short rows that this is for (long ones: `tolerance_beside`), and a half result by 2 of its own
+    units on top. Adding up n numbers, none above 2, may add one rounding of the total. Native: 2 units of the
     result, float64 as plain.
     """
     total = np.asarray(expected, np.float64)
     if get_implementation() == 'native' and dtype != ms.float64:
         # Below any loss that a test looks at, but not below what double-double arithmetic rounds.
         return 2 * ulp(total, dtype) + 1e-22
-    granted = 4 * UNIT[arithmetic(dtype)] * terms
+    allowed = 4 * UNIT[arithmetic(dtype)] * terms
     if terms > 1:
-        granted = granted + ulp(total, arithmetic(dtype))
+        allowed = allowed + ulp(total, arithmetic(dtype))
     if dtype in HALVES:
-        granted = granted + 2 * ulp(total, dtype)
-    return granted
+        allowed = allowed + 2 * ulp(total, dtype)
+    return allowed
 
 
-def assert_within(actual, expected, granted):
-    """That `actual` differs from `expected`, both finite, by at most `granted`, element by element."""
+def assert_within(actual, expected, allowed):
+    """That `actual` differs from `expected`, both finite, by at most `allowed`, element by element."""
     expected = np.asarray(expected, dtype=np.float64)
     assert actual.shape == expected.shape
     assert np.isfinite(actual).all()
     error = np.abs(actual - expected)
-    worst = np.max(error / granted, initial=0)
-    assert worst <= 1, f'{worst} times the error that is granted; {actual} for {expected}'
+    worst = np.max(error / allowed, initial=0)
+    assert worst <= 1, f'{worst} times the tolerance; {actual} for {expected}'
 
 
 def assert_rows_within(actual, expected, relative, axis=-1, size=None):
@@ -235,6 +235,6 @@ def assert_rows_within(actual, expected, relative, axis=-1, size=None):
     assert actual.shape == expected.shape
     assert np.isfinite(actual).all()
     error = np.linalg.norm(actual - expected, axis=axis)
-    granted = relative * (np.linalg.norm(expected, axis=axis) if size is None else size)
-    worst = np.max(error - granted, initial=0)
-    assert (error <= granted).all(), f'off by {error} where {granted} is granted, {worst} too much'
+    allowed = relative * (np.linalg.norm(expected, axis=axis) if size is None else size)
+    worst = np.max(error - allowed, initial=0)
+    assert (error <= allowed).all(), f'off by {error} where {allowed} is allowed, {worst} too much'

@@ -22,7 +22,7 @@ from mindspore import Tensor, nn
 
 from ms_cosine_loss import CosineEmbeddingLoss
 from tests import truth
-from tests.st.evaluation import ByHand, granted_beside, rival
+from tests.st.evaluation import ByHand, rival, tolerance_beside
 
 LENGTHS = (1, 2, 5, 16, 31, 33, 100, 127, 333, 768, 1009)
 
@@ -53,11 +53,11 @@ def _dtype(array):
 
 
 def _assert_losses(x1, x2, labels, expected, axis=1):
-    """That no loss is further from `expected` than the contract grants."""
+    """That no loss is further from `expected` than the contract allows."""
     inputs = Tensor(x1), Tensor(x2), Tensor(labels, ms.int32)
     losses = CosineEmbeddingLoss(reduction='none', axis=axis)(*inputs).asnumpy()
     theirs = rival(_dtype(x1), 'none', axis)(*inputs).asnumpy()
-    assert np.abs(losses - expected).max() <= granted_beside(theirs, expected, _dtype(x1))
+    assert np.abs(losses - expected).max() <= tolerance_beside(theirs, expected, _dtype(x1))
 
 
 @pytest.mark.parametrize('dtype', [np.float32, np.float64])
@@ -117,7 +117,7 @@ def test_large_batches(rows, dtype):
     for reduction, count in (('mean', 1), ('sum', rows)):
         losses = CosineEmbeddingLoss(reduction=reduction), rival(inputs[0].dtype, reduction)
         found, theirs = (loss(*inputs).asnumpy() / count for loss in losses)
-        assert abs(found - exact) <= granted_beside(theirs, exact, inputs[0].dtype)
+        assert abs(found - exact) <= tolerance_beside(theirs, exact, inputs[0].dtype)
 
 
 @pytest.mark.parametrize(('shapes', 'axis'), [(((1, 3), (99_999, 3)), 1), (((1, 3), (16_384, 3)), 1),

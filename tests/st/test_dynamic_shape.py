@@ -21,6 +21,7 @@ from mindspore import Tensor, amp, nn, ops
 
 from ms_cosine_loss import CosineEmbeddingLoss, _select
 from tests import truth
+from tests.compatibility import training
 from tests.st.dynamic import check_batch, compile_for
 from tests.st.evaluation import (
     DTYPES,
@@ -29,15 +30,14 @@ from tests.st.evaluation import (
     ByHand,
     array,
     assert_within,
-    granted_beside,
     normal,
     pair_losses,
     rounded,
     signs,
     tensor,
     tolerance,
+    tolerance_beside,
 )
-from tests.ways_in import training
 
 pytestmark = pytest.mark.usefixtures('implementation')
 
@@ -164,14 +164,14 @@ def test_long_rows_and_large_batches(shapes, dtype):
         inputs = [tensor(np.tile(row, (rows, repeats)), dtype) for row in (row1, row2)]
         inputs.append(tensor(np.ones(rows), ms.int32))
         theirs = array(ByHand()(*inputs))
-        assert_within(array(compiled[0](*inputs)), expected, granted_beside(theirs, expected, dtype))
+        assert_within(array(compiled[0](*inputs)), expected, tolerance_beside(theirs, expected, dtype))
         theirs = ms.grad(ByHand(), (0, 1))(*inputs)
         for found, by_hand, truly in zip(compiled[1](*inputs, tensor(1.0, dtype)), theirs, true_gradients):
             truly = np.tile(truly, (rows, repeats)) / (rows * repeats)
             # The contract's for float32, of each row; as much in units for float64; or what the same by hand loses.
-            granted = (1e-6 if dtype == ms.float32 else 40 * UNIT[dtype]) * np.linalg.norm(truly[0])
+            allowed = (1e-6 if dtype == ms.float32 else 40 * UNIT[dtype]) * np.linalg.norm(truly[0])
             lost = np.linalg.norm(array(by_hand) - truly, axis=1).max()
-            assert np.linalg.norm(array(found) - truly, axis=1).max() <= granted + lost
+            assert np.linalg.norm(array(found) - truly, axis=1).max() <= allowed + lost
 
 
 class _Along(nn.Cell):
@@ -299,8 +299,8 @@ def _train(network, step):
 def test_mixed_precision(level):
     network = training.Network(CosineEmbeddingLoss(margin=training.MARGIN))
     _train(network, amp.build_train_network(network, training.sgd(network), level=level, loss_scale_manager=None))
-    granted = training.IN_FLOAT32 if level == 'O0' else training.IN_FLOAT16
-    training.assert_trained(network.towers, granted, SIZES)
+    allowed = training.IN_FLOAT32 if level == 'O0' else training.IN_FLOAT16
+    training.assert_trained(network.towers, allowed, SIZES)
 
 
 @pytest.mark.parametrize('what', ['loss', 'network'])

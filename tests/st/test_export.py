@@ -74,9 +74,9 @@ def _assert_onnx_is_right(x1, x2, labels, dtype=ms.float32, labels_dtype=ms.int3
     expected = truth.reduced(pair_losses(x1, x2, labels, axis, margin=MARGIN), reduction)
     # What onnxruntime computes is plain.
     with use_implementation('plain'):
-        granted = tolerance(expected, dtype, 1 if reduction == 'none' else np.size(labels))
+        allowed = tolerance(expected, dtype, 1 if reduction == 'none' else np.size(labels))
     assert found.dtype == np.dtype(str(dtype).lower())
-    assert_within(found.astype(np.float64), expected, granted)
+    assert_within(found.astype(np.float64), expected, allowed)
 
 
 @pytest.mark.parametrize('export', EXPORTS)

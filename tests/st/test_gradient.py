@@ -44,7 +44,7 @@ from tests.st.evaluation import (
 
 pytestmark = pytest.mark.usefixtures('mode', 'implementation')
 
-# What the contract grants: for float32 by its own figure, for float64 by the one that the native implementation keeps.
+# What the contract allows: for float32 by its own figure, for float64 by the one that the native implementation keeps.
 RELATIVE = {ms.float32: 1e-6, ms.float64: 1e-14}
 
 # Shape of either of the logits, axis.
@@ -169,9 +169,9 @@ def test_zero_row_gets_the_other_vector_over_root_eps(dtype):
     expected = (-labels * upstream)[:, None] * other / (1e-6 * np.linalg.norm(other, axis=1, keepdims=True))
     # float32's figure, eps being one of its numbers only to 4e-8; in float64 eps may be PyTorch's 9.99999996e-13.
     relative = 3e-8 if dtype == ms.float64 else 1e-6
-    granted = relative * 4e6 + (ulp(expected, dtype) if dtype in HALVES else 0)
-    assert_within(found1, np.where([[True], [True], [False], [False]], expected, 0), granted)
-    assert_within(found2, np.where([[True], [True], [False], [False]], 0, expected), granted)
+    allowed = relative * 4e6 + (ulp(expected, dtype) if dtype in HALVES else 0)
+    assert_within(found1, np.where([[True], [True], [False], [False]], expected, 0), allowed)
+    assert_within(found2, np.where([[True], [True], [False], [False]], 0, expected), allowed)
     assert (found1[2:] == 0).all()
     assert (found2[:2] == 0).all()
 

@@ -71,7 +71,7 @@ def test_value_and_gradients(dtype, reduction):
     assert losses.dtype == dtype
     assert_within(array(losses), expected, tolerance(expected, dtype, 1 if reduction == 'none' else 6))
     upstream = np.broadcast_to(weights / (6 if reduction == 'mean' else 1), labels.shape)
-    # 8 units: the contract's 4 for native; plain rounds a half gradient once more and is granted 1e-6 in float32.
+    # 8 units: the contract's 4 for native; plain rounds a half gradient once more and is allowed 1e-6 in float32.
     for gradient, truly in zip(found, pair_gradients(x1, x2, labels, upstream, margin=margin)):
         assert_rows_within(array(gradient), truly, max(8 * UNIT[dtype], 1e-6 if dtype != ms.float64 else 0))
     by_margin = -upstream[_open_hinges(x1, x2, labels, margin)].sum()

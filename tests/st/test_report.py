@@ -132,7 +132,7 @@ def test_a_wrong_number_is_told(report, monkeypatch, capsys, spoil, said):
     assert verdict.startswith(f'The loss is wrong here, by {selected}: {said}')
 
 
-def test_native_is_granted_2_ulp_and_plain_more():
+def test_native_is_allowed_2_ulp_and_plain_more():
     row = {mode: _report._judged(1 + 1e-6, 1.0) for mode in ('graph', 'pynative')}
     example = {'float32': {'exact': 1.0, **row}}
     comparison = {'ms_cosine_loss': {'worst_relative_error': 1e-6}}

@@ -31,7 +31,6 @@ from tests.st.evaluation import (
     WIDE,
     array,
     assert_within,
-    granted_beside,
     labels_shape,
     normal,
     pair_losses,
@@ -40,6 +39,7 @@ from tests.st.evaluation import (
     signs,
     tensor,
     tolerance,
+    tolerance_beside,
     value,
 )
 
@@ -130,7 +130,7 @@ def test_long_vectors_of_prime_length(axis, dtype):
         x1, x2 = x1.T.copy(), x2.T.copy()
     theirs = array(rival(dtype, 'none', axis)(tensor(x1, dtype), tensor(x2, dtype), tensor([1, -1], ms.int32)))
     found = value(x1, x2, [1, -1], dtype, reduction='none', axis=axis)
-    assert_within(found, expected, granted_beside(theirs, expected, dtype))
+    assert_within(found, expected, tolerance_beside(theirs, expected, dtype))
 
 
 def test_mean_and_sum_over_every_axis_of_the_labels():
@@ -267,7 +267,7 @@ def test_equal_vectors_cost_what_eps_makes_of_them():
     x = normal(30, (50, 7)) * np.logspace(-9, 0, 50)[:, None]
     eps = 1e-12
     expected = eps / ((x * x).sum(1) + eps)
-    # The expectation's own error is a few units of itself, far below what is granted.
+    # The expectation's own error is a few units of itself, far below what is allowed.
     assert_within(value(x, x, np.ones(50), ms.float64, reduction='none'), expected, 4 * UNIT[ms.float64])
 
 

@@ -101,7 +101,7 @@ INPUTS = {
                                    "axis=1."),
     'labels for axis -1, axis 1': ({}, ((2, 3, 5), ms.float32), ((2, 3, 5), ms.float32), ((2, 3), ms.int32),
                                    ValueError, "the 'labels' must have shape (2, 5), but got (2, 3). For vectors along "
-                                               "axis 2 pass axis=-1."),
+                                               "the last axis pass axis=-1."),
     'labels (N, 1, b)': ({}, ((2, 3, 5, 2), ms.float32), ((2, 3, 5, 2), ms.float32), ((2, 1, 2), ms.int32), ValueError,
                          "the 'labels' must have shape (2, 5, 2), but got (2, 1, 2)."),
     'labels for an empty batch': ({}, ((0, 3), ms.float32), ((0, 3), ms.float32), ((1,), ms.int32), ValueError,

@@ -183,10 +183,10 @@ def test_a_tensor_of_another_library_is_named_with_it():
 
 
 @pytest.mark.parametrize(('shape1', 'shape2', 'axis', 'labels_shape', 'expected', 'advice'), [
-    ((2, 5, 8), (2, 5, 8), 1, (2, 5), (2, 8), ' For vectors along axis 2 pass axis=-1.'),
+    ((2, 5, 8), (2, 5, 8), 1, (2, 5), (2, 8), ' For vectors along the last axis pass axis=-1.'),
     ((2, 5, 8), (2, 5, 8), -1, (2, 8), (2, 5), ' For vectors along axis 1 pass axis=1.'),
     ((2, 5, 8), (2, 5, 8), -1, (5, 8), (2, 5), ' For vectors along axis 0 pass axis=0.'),
-    ((1, 5, 8), (2, 5, 8), 1, (2, 5), (2, 8), ' For vectors along axis 2 pass axis=-1.'),
+    ((1, 5, 8), (2, 5, 8), 1, (2, 5), (2, 8), ' For vectors along the last axis pass axis=-1.'),
     ((1, 5, 8), (2, 5, 8), 1, (5, 8), (2, 8), ''), ((4, 3), (4, 3), 1, (3,), (4,), '')])
 def test_labels_that_fit_another_axis_are_told_of_it(shape1, shape2, axis, labels_shape, expected, advice):
     _assert_refused(ValueError, f"the 'labels' must have shape {expected}, but got {labels_shape}.{advice}",

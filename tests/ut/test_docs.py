@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""That the Chinese pages show the code of the English ones, whose examples are run."""
+"""The Chinese pages: the code is that of the English ones, whose examples are run, and lines do not wrap."""
 import pathlib
 import re
 
@@ -34,3 +34,10 @@ def _code(page):
 def test_translated_pages_show_the_same_code(name):
     english, chinese = PAGES[name]
     assert _code(chinese) == _code(english)
+
+
+@pytest.mark.parametrize('name', PAGES)
+def test_chinese_paragraphs_do_not_wrap(name):
+    # A line break would be shown as a space.
+    text = PAGES[name][1].read_text(encoding='utf-8')
+    assert not re.findall(r'.*[\u3000-\u9fff\uff00-\uffef][ \n][\u3000-\u9fff\uff00-\uffef].*', text)

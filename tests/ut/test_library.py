@@ -15,13 +15,13 @@
 import pytest
 
 from ms_cosine_loss.implementations import native
-from tests.by_hand.faults.damage import DAMAGES
+from tests.by_hand.failure_modes.damage import DAMAGES
 from tests.processes import copied_package, run
 
-_ANSWER = ['-m', 'tests.by_hand.faults.answer']
+_ANSWER = ['-m', 'tests.by_hand.failure_modes.answer']
 
 
-# tests/by_hand/faults has more of them, and the same for a folder that is closed.
+# tests/by_hand/failure_modes has more of them, and the same for a folder that is closed.
 @pytest.mark.parametrize('damage', ['missing', 'truncated', 'all but its last byte', 'empty', 'for another processor'])
 def test_without_a_library_that_loads(tmp_path, damage):
     inflict, reason = DAMAGES[damage]

@@ -359,8 +359,8 @@ def expected_losses(case):
     return truth.reduced(losses, case.reduction)
 
 
-def assert_losses(case, actual, granted=1):
-    """That the losses are the truth within `granted` times what the contract grants, and what holds of every loss."""
+def assert_losses(case, actual, factor=1):
+    """That the losses are the truth within `factor` times the contract's tolerance, and what holds of every loss."""
     with np.errstate(invalid='ignore'):
         expected = np.array(expected_losses(case), dtype=object).astype(np.float64)
     terms = case.is_counted().sum() if case.reduction == 'sum' else 1
@@ -369,8 +369,8 @@ def assert_losses(case, actual, granted=1):
     kept, truly = actual[~is_nan], expected[~is_nan]
     assert (kept >= 0).all()
     error = np.abs(kept - truly)
-    allowed = granted * tolerance(truly, case.dtype, max(1, terms))
-    assert (error <= allowed).all(), f'{kept} for {truly}, off by {error} where {allowed} is granted'
+    allowed = factor * tolerance(truly, case.dtype, max(1, terms))
+    assert (error <= allowed).all(), f'{kept} for {truly}, off by {error} where {allowed} is allowed'
     if case.reduction == 'none':
         assert (actual[~case.is_counted().reshape(actual.shape)] == 0).all()
 
@@ -392,7 +392,7 @@ def _lengths(rows):
 
 
 def assert_gradients(case, actual):
-    """That both gradients are the truth within what the contract grants."""
+    """That both gradients are the truth within what the contract allows."""
     native = get_implementation() == 'native'
     wide = arithmetic(case.dtype)
     rows1, rows2, labels = _finite_pairs(case)
@@ -440,15 +440,15 @@ def assert_gradients(case, actual):
             each = each + np.where(undecided, length, 0)
             # One rounding of what is added up, and numbers too small for the dtype.
             each = each + UNIT[wide if not native else ms.float64] * length
-            granted, expected = np.zeros(len(gradient), np.longdouble), np.zeros(gradient.shape, np.longdouble)
-            np.add.at(granted, where, each)
+            allowed, expected = np.zeros(len(gradient), np.longdouble), np.zeros(gradient.shape, np.longdouble)
+            np.add.at(allowed, where, each)
             np.add.at(expected, where, truly)
         # The kernel's double holds what is below the normal numbers of the narrower dtypes.
         tiny = SMALLEST_NORMAL[case.dtype] * (UNIT[case.dtype] if native and wide == ms.float32 else 1)
-        granted = granted + tiny * np.sqrt(gradient.shape[1])
+        allowed = allowed + tiny * np.sqrt(gradient.shape[1])
         beyond = np.abs(expected) >= 0.99 * LARGEST[case.dtype]
         # Contributions beyond the range that cancel leave nothing that could be told.
-        spoilt |= granted >= 0.01 * LARGEST[case.dtype]
+        spoilt |= allowed >= 0.01 * LARGEST[case.dtype]
         if wide == ms.float64:
             # The difference of two numbers beyond double is NaN; there is nothing wider to take it in.
             spoilt |= beyond.any(axis=1)
@@ -457,5 +457,5 @@ def assert_gradients(case, actual):
         held = ~spoilt & ~beyond.any(axis=1)
         with np.errstate(all='ignore'):
             error = _lengths(gradient[held] - expected[held])
-        assert (error <= granted[held]).all(), (
-            f'{gradient[held]} for {expected[held].astype(float)}, off by {error} where {granted[held]} is granted')
+        assert (error <= allowed[held]).all(), (
+            f'{gradient[held]} for {expected[held].astype(float)}, off by {error} where {allowed[held]} is allowed')

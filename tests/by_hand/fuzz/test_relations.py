@@ -26,7 +26,7 @@ BATCHES = cases(min_rank=2, fixed={'reduction': 'none'})
 
 
 def _assert_equal(case, actual, expected):
-    """That two ways to the same losses are no further apart than twice what is granted to each."""
+    """That two ways to the same losses are no further apart than twice what each is allowed."""
     np.testing.assert_array_equal(np.isnan(actual), np.isnan(expected))
     kept = ~np.isnan(expected)
     allowed = 2 * tolerance(expected[kept], case.dtype)

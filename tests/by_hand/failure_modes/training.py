@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The memory of a process that trains: python -m tests.by_hand.faults.training LOSS MODE STEPS.
+"""The memory of a process that trains: python -m tests.by_hand.failure_modes.training LOSS MODE STEPS.
 
 LOSS is native, plain, mindspore.nn or product, one multiplication and its sum. Prints the resident memory, in MiB,
 after the first steps, at the middle and at the end, and the milliseconds of a step, as JSON.
@@ -26,7 +26,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 import ms_cosine_loss
-from tests.by_hand.faults.answer import MODES
+from tests.by_hand.failure_modes.answer import MODES
 
 ROWS, LENGTH, WARM_UP = 32, 16, 1000
 

@@ -13,7 +13,7 @@
 # limitations under the License.
 """The loss where there is no memory for what it returns or keeps.
 
-    python -m tests.by_hand.faults.out_of_memory WHAT HOW MODE
+    python -m tests.by_hand.failure_modes.out_of_memory WHAT HOW MODE
 
 WHAT is native or plain; HOW is value or gradient. Prints what came of it, and raises if the next call is not right.
 """
@@ -25,7 +25,7 @@ import numpy as np
 from mindspore import Tensor
 
 import ms_cosine_loss
-from tests.by_hand.faults.answer import MODES, Pairs, value_and_gradient
+from tests.by_hand.failure_modes.answer import MODES, Pairs, value_and_gradient
 from tests.processes import first_line
 
 # Each of N anchors against each of N others: the losses take 1.6 GB, the vectors little. There is room for the copy

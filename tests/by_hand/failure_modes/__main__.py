@@ -11,11 +11,12 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Tries every fault, and prints what happened.
+"""Tries every failure mode and prints what happened.
 
-    python -m tests.by_hand.faults [--seconds 60] [--steps 20000] [-k EXPRESSION] [--csv docs/data/faults.csv]
+    python -m tests.by_hand.failure_modes [--seconds 60] [--steps 20000] [-k EXPRESSION] [--csv FILE]
 
-takes about 50 minutes on two cores; ``python -m pytest tests/by_hand/faults`` threads and trains for less long.
+takes about 50 minutes on two cores; ``python -m pytest tests/by_hand/failure_modes`` runs threads and training for less
+time. docs/data/failure_modes.csv is the file of the documentation.
 """
 import argparse
 import csv

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Eight threads that call at once: python -m tests.by_hand.faults.calling WHAT SECONDS MODE.
+"""Eight threads that call at once: python -m tests.by_hand.failure_modes.calling WHAT SECONDS MODE.
 
 WHAT is kernel, the library alone; native or plain, one thread at a time inside MindSpore; 'native at once', 'plain at
 once'; or product, MindSpore's own, at once. Prints how many calls were made and how many were wrong.
@@ -27,7 +27,7 @@ from mindspore import Tensor, ops
 
 import ms_cosine_loss
 from benchmarks.kernel import Kernel
-from tests.by_hand.faults.answer import MODES, TRIPLES, Pairs
+from tests.by_hand.failure_modes.answer import MODES, TRIPLES, Pairs
 from tests.processes import first_line
 
 # Some above the size from which the kernel's own threads share the work; few rows, because the rounding of a mean of

@@ -26,9 +26,9 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from tests import truth
+from tests.compatibility import case
+from tests.compatibility.training import IN_FLOAT32, MARGIN, ROWS, Network, assert_trained, batches, sgd
 from tests.st.evaluation import array, assert_within, normal, pair_losses, signs, tensor
-from tests.ways_in import way
-from tests.ways_in.training import IN_FLOAT32, MARGIN, ROWS, Network, assert_trained, batches, sgd
 
 X1, X2, LABELS = normal(1, (6, 5), ms.float32), normal(2, (6, 5), ms.float32), signs(3, 6)
 
@@ -45,14 +45,14 @@ def _assert_right(loss):
     assert_within(array(loss(*_inputs())), _expected(), IN_FLOAT32)
 
 
-@way('transport', 'copy.deepcopy')
+@case('transport', 'copy.deepcopy')
 def deepcopy(make_loss):
     loss = make_loss(margin=MARGIN)
     _assert_right(loss)
     _assert_right(copy.deepcopy(loss))
 
 
-@way('transport', 'pickle')
+@case('transport', 'pickle')
 def pickled(make_loss):
     _assert_right(pickle.loads(pickle.dumps(make_loss(margin=MARGIN))))
 
@@ -69,7 +69,7 @@ np.save('found.npy', nn.GraphCell(ms.load('loss.mindir'))(*inputs).asnumpy())
 """
 
 
-@way('transport', 'MindIR, loaded by another process in another folder')
+@case('transport', 'MindIR, loaded by another process in another folder')
 def mindir(make_loss):
     here, there = pathlib.Path('here').resolve(), pathlib.Path('there').resolve()
     here.mkdir()
@@ -83,7 +83,7 @@ def mindir(make_loss):
     assert_within(np.load(there / 'found.npy').astype(np.float64), _expected(), IN_FLOAT32)
 
 
-@way('transport', 'a checkpoint of a network that holds it')
+@case('transport', 'a checkpoint of a network that holds it')
 def checkpoint(make_loss):
     network = Network(make_loss(margin=MARGIN))
     ms.save_checkpoint(network, 'network.ckpt')
@@ -92,7 +92,7 @@ def checkpoint(make_loss):
     assert set(network.parameters_dict()) == {'towers.tower1.weight', 'towers.tower2.weight'}
 
 
-@way('transport', 'another Python thread')
+@case('transport', 'another Python thread')
 def another_thread(make_loss):
     loss = make_loss(margin=MARGIN)
     _assert_right(loss)
@@ -144,11 +144,11 @@ def _train_from_workers(make_loss, start_method):
     assert_trained(network.towers)
 
 
-@way('transport', 'data workers that are forked')
+@case('transport', 'data workers that are forked')
 def forked_workers(make_loss):
     _train_from_workers(make_loss, 'fork')
 
 
-@way('transport', 'data workers that are spawned')
+@case('transport', 'data workers that are spawned')
 def spawned_workers(make_loss):
     _train_from_workers(make_loss, 'spawn')

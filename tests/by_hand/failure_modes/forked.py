@@ -11,7 +11,9 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A process that is forked from one that has computed: python -m tests.by_hand.faults.forked WAY WHAT PARENT CHILD.
+"""A process forked from one that has computed a loss.
+
+    python -m tests.by_hand.failure_modes.forked WAY WHAT PARENT CHILD
 
 WHAT is native or plain; PARENT and CHILD are modes. Prints what came of it in the child; whoever starts it ends it if
 it hangs.
@@ -26,7 +28,7 @@ import mindspore.multiprocessing
 import numpy as np
 
 import ms_cosine_loss
-from tests.by_hand.faults.answer import MODES, Pairs, value_and_gradient
+from tests.by_hand.failure_modes.answer import MODES, Pairs, value_and_gradient
 from tests.processes import first_line
 
 # Enough for the kernel to have threads.

@@ -16,7 +16,7 @@ import json
 
 import pytest
 
-from tests.by_hand.faults.answer import MODES
+from tests.by_hand.failure_modes.answer import MODES
 from tests.processes import run
 
 # What the allocator may keep; a vector of 16 numbers that each of 20,000 steps lost would be 1.2 MiB.
@@ -34,7 +34,7 @@ def test_training_steps(request, tmp_path, outcome, which, mode):
     steps = request.config.getoption('--steps')
 
     def train(which):
-        marks = run(['-m', 'tests.by_hand.faults.training', which, mode, str(steps)], tmp_path,
+        marks = run(['-m', 'tests.by_hand.failure_modes.training', which, mode, str(steps)], tmp_path,
                     patience=300 + steps // 10)
         assert marks.startswith('['), marks
         start, middle, end, milliseconds = json.loads(marks)

@@ -14,7 +14,7 @@
 """Eight threads that call at once, each with pairs of its own."""
 import pytest
 
-from tests.by_hand.faults.answer import MODES
+from tests.by_hand.failure_modes.answer import MODES
 from tests.processes import run
 
 
@@ -24,7 +24,7 @@ def call(request, tmp_path):
     seconds = request.config.getoption('--seconds')
 
     def call(what, mode):
-        return run(['-m', 'tests.by_hand.faults.calling', what, str(seconds), mode], tmp_path,
+        return run(['-m', 'tests.by_hand.failure_modes.calling', what, str(seconds), mode], tmp_path,
                    patience=120 + 3 * seconds)
 
     return call

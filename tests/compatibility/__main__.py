@@ -11,11 +11,11 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Follows every way with our loss and with MindSpore's own, in both modes, and prints the table.
+"""Runs every case with our loss and with MindSpore's own, in both modes, and prints the table.
 
-    python -m tests.ways_in [--csv docs/data/ways_in.csv]
+    python -m tests.compatibility [--csv docs/data/compatibility.csv]
 
-A way that brings the process down is one that fails, so each loss and mode gets a process, and a new one after a crash.
+A case that crashes the process fails; each loss and mode gets a process of its own, and a new one after a crash.
 """
 import argparse
 import csv
@@ -28,16 +28,16 @@ import mindspore as ms
 from mindspore import nn
 
 import ms_cosine_loss
+from tests.compatibility import CASES
 from tests.processes import first_line
-from tests.ways_in import WAYS
 
 MODES = {'graph': ms.GRAPH_MODE, 'pynative': ms.PYNATIVE_MODE}
 LOSSES = ('auto', 'native', 'plain', 'mindspore.nn')
 _OUTCOME = 'outcome: '
 
 
-def _follow(loss, mode, names):
-    """Follows the ways in this process, one line of output for each."""
+def _run(loss, mode, names):
+    """Runs the cases in this process, one line of output for each."""
     ms.set_context(mode=MODES[mode])
     make_loss = nn.CosineEmbeddingLoss
     if loss != 'mindspore.nn':
@@ -48,7 +48,7 @@ def _follow(loss, mode, names):
         try:
             with tempfile.TemporaryDirectory() as folder:
                 os.chdir(folder)
-                WAYS[name].follow(make_loss)
+                CASES[name].run(make_loss)
             outcome = 'right'
         except AssertionError as error:
             outcome = f'wrong: {first_line(error)}'
@@ -58,11 +58,11 @@ def _follow(loss, mode, names):
 
 
 def _outcomes(loss, mode):
-    """What came of each way, followed in processes of their own."""
+    """The outcome of each case, run in processes of their own."""
     outcomes = {}
-    while len(outcomes) < len(WAYS):
-        missing = [name for name in WAYS if name not in outcomes]
-        command = [sys.executable, '-m', 'tests.ways_in', '--loss', loss, '--mode', mode, '--ways', *missing]
+    while len(outcomes) < len(CASES):
+        missing = [name for name in CASES if name not in outcomes]
+        command = [sys.executable, '-m', 'tests.compatibility', '--loss', loss, '--mode', mode, '--cases', *missing]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         for line in done.stdout.splitlines():
             if line.startswith(_OUTCOME):
@@ -82,15 +82,15 @@ def main():
     parser.add_argument('--csv', help='where to write the table besides')
     parser.add_argument('--loss', choices=LOSSES, help=argparse.SUPPRESS)
     parser.add_argument('--mode', choices=list(MODES), help=argparse.SUPPRESS)
-    parser.add_argument('--ways', nargs='+', default=list(WAYS), help=argparse.SUPPRESS)
+    parser.add_argument('--cases', nargs='+', default=list(CASES), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.loss:
-        _follow(arguments.loss, arguments.mode, arguments.ways)
+        _run(arguments.loss, arguments.mode, arguments.cases)
         return
     columns = [(loss, mode) for loss in LOSSES for mode in MODES]
     outcomes = {column: _outcomes(*column) for column in columns}
-    rows = [[way.topic, name, *(outcomes[column][name] for column in columns)] for name, way in WAYS.items()]
-    head = ['topic', 'way', *(f'{loss}, {mode}' for loss, mode in columns)]
+    rows = [[case.topic, name, *(outcomes[column][name] for column in columns)] for name, case in CASES.items()]
+    head = ['topic', 'case', *(f'{loss}, {mode}' for loss, mode in columns)]
     for row in (head, ['---'] * len(head), *rows):
         print('| ' + ' | '.join(row) + ' |')
     if arguments.csv:

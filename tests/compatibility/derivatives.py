@@ -17,13 +17,13 @@ import numpy as np
 from mindspore import nn, ops
 
 from tests import truth
+from tests.compatibility import case
+from tests.compatibility.training import IN_FLOAT32, MARGIN, Towers, batches, sgd
 from tests.st.evaluation import UNIT, array, assert_within, normal, pair_gradients, pair_losses, signs, tensor
-from tests.ways_in import way
-from tests.ways_in.training import IN_FLOAT32, MARGIN, Towers, batches, sgd
 
 # Derivatives of about 1 in float64, by the contract; second ones pass through it twice, with sums in between.
-GRANTED = 1e-14
-SECOND_GRANTED = 1e-13
+TOLERANCE = 1e-14
+SECOND_TOLERANCE = 1e-13
 
 X1, X2, LABELS = normal(1, (6, 5)), normal(2, (6, 5)), signs(3, 6)
 SHARE = np.full(6, 1 / 6)
@@ -32,27 +32,27 @@ VECTOR1, VECTOR2 = normal(4, (6, 5)), normal(5, (6, 5))
 
 def _assert_gradients(found, expected):
     for each, truly in zip(found, expected):
-        assert_within(array(each), truly, GRANTED)
+        assert_within(array(each), truly, TOLERANCE)
 
 
 def _inputs():
     return tensor(X1, ms.float64), tensor(X2, ms.float64), tensor(LABELS, ms.int32)
 
 
-@way('derivatives', 'grad of each argument alone')
+@case('derivatives', 'grad of each argument alone')
 def each_alone(make_loss):
     expected = pair_gradients(X1, X2, LABELS, SHARE, margin=MARGIN)
     found = [ms.grad(make_loss(margin=MARGIN), position)(*_inputs()) for position in (0, 1)]
     _assert_gradients(found, expected)
 
 
-@way('derivatives', 'grad of both')
+@case('derivatives', 'grad of both')
 def both(make_loss):
     found = ms.grad(make_loss(margin=MARGIN), (0, 1))(*_inputs())
     _assert_gradients(found, pair_gradients(X1, X2, LABELS, SHARE, margin=MARGIN))
 
 
-@way('derivatives', 'an upstream gradient for each row')
+@case('derivatives', 'an upstream gradient for each row')
 def upstream(make_loss):
     loss = make_loss(margin=MARGIN, reduction='none')
     weights = np.arange(1, 7) / 4
@@ -64,7 +64,7 @@ def upstream(make_loss):
     _assert_gradients(found, pair_gradients(X1, X2, LABELS, weights, margin=MARGIN))
 
 
-@way('derivatives', 'vjp')
+@case('derivatives', 'vjp')
 def vjp(make_loss):
     loss = make_loss(margin=MARGIN, reduction='none')
     weights = np.arange(1, 7) / 4
@@ -74,11 +74,11 @@ def vjp(make_loss):
         return loss(x1, x2, labels)
 
     value, pull_back = ms.vjp(losses, *_inputs()[:2])
-    assert_within(array(value), pair_losses(X1, X2, LABELS, margin=MARGIN), GRANTED)
+    assert_within(array(value), pair_losses(X1, X2, LABELS, margin=MARGIN), TOLERANCE)
     _assert_gradients(pull_back(tensor(weights, ms.float64)), pair_gradients(X1, X2, LABELS, weights, margin=MARGIN))
 
 
-@way('derivatives', 'jvp')
+@case('derivatives', 'jvp')
 def jvp(make_loss):
     loss = make_loss(margin=MARGIN, reduction='none')
     labels = tensor(LABELS, ms.int32)
@@ -88,8 +88,8 @@ def jvp(make_loss):
 
     value, tangents = ms.jvp(losses, _inputs()[:2], (tensor(VECTOR1, ms.float64), tensor(VECTOR2, ms.float64)))
     gradient1, gradient2 = pair_gradients(X1, X2, LABELS, margin=MARGIN)
-    assert_within(array(value), pair_losses(X1, X2, LABELS, margin=MARGIN), GRANTED)
-    assert_within(array(tangents), (gradient1 * VECTOR1 + gradient2 * VECTOR2).sum(1), GRANTED)
+    assert_within(array(value), pair_losses(X1, X2, LABELS, margin=MARGIN), TOLERANCE)
+    assert_within(array(tangents), (gradient1 * VECTOR1 + gradient2 * VECTOR2).sum(1), TOLERANCE)
 
 
 def _jacobian_of_losses(jacobian, make_loss):
@@ -103,27 +103,27 @@ def _jacobian_of_losses(jacobian, make_loss):
     assert_within(array(found), expected, IN_FLOAT32)
 
 
-@way('derivatives', 'jacrev')
+@case('derivatives', 'jacrev')
 def jacrev(make_loss):
     _jacobian_of_losses(ms.jacrev, make_loss)
 
 
-@way('derivatives', 'jacfwd')
+@case('derivatives', 'jacfwd')
 def jacfwd(make_loss):
     _jacobian_of_losses(ms.jacfwd, make_loss)
 
 
-@way('derivatives', 'vmap')
+@case('derivatives', 'vmap')
 def vmap(make_loss):
     stacks = [normal(seed, (3, 6, 5)) for seed in (6, 7)]
     labels = signs(8, (3, 6))
     found = ms.vmap(make_loss(margin=MARGIN), (0, 0, 0))(*(tensor(x, ms.float64) for x in stacks),
                                                          tensor(labels, ms.int32))
     expected = np.array([truth.reduced(pair_losses(*each, margin=MARGIN), 'mean') for each in zip(*stacks, labels)])
-    assert_within(array(found), expected, GRANTED)
+    assert_within(array(found), expected, TOLERANCE)
 
 
-@way('derivatives', 'vmap of vmap')
+@case('derivatives', 'vmap of vmap')
 def nested_vmap(make_loss):
     stacks = [normal(seed, (2, 3, 6, 5)) for seed in (6, 7)]
     labels = signs(8, (2, 3, 6))
@@ -131,10 +131,10 @@ def nested_vmap(make_loss):
         *(tensor(x, ms.float64) for x in stacks), tensor(labels, ms.int32))
     expected = np.array([[truth.reduced(pair_losses(*each, margin=MARGIN), 'mean') for each in zip(*outer)]
                          for outer in zip(*stacks, labels)])
-    assert_within(array(found), expected, GRANTED)
+    assert_within(array(found), expected, TOLERANCE)
 
 
-@way('derivatives', 'vmap of grad')
+@case('derivatives', 'vmap of grad')
 def vmap_of_grad(make_loss):
     stacks = [normal(seed, (3, 6, 5)) for seed in (6, 7)]
     labels = signs(8, (3, 6))
@@ -144,7 +144,7 @@ def vmap_of_grad(make_loss):
         _assert_gradients([gradient[index] for gradient in found], pair_gradients(*each, SHARE, margin=MARGIN))
 
 
-@way('derivatives', 'grad of vmap')
+@case('derivatives', 'grad of vmap')
 def grad_of_vmap(make_loss):
     stacks = [normal(seed, (3, 6, 5)) for seed in (6, 7)]
     labels = signs(8, (3, 6))
@@ -158,7 +158,7 @@ def grad_of_vmap(make_loss):
         _assert_gradients([gradient[index] for gradient in found], pair_gradients(*each, SHARE, margin=MARGIN))
 
 
-@way('derivatives', 'Hessian-vector product')
+@case('derivatives', 'Hessian-vector product')
 def hessian_vector_product(make_loss):
     gradient = ms.grad(make_loss(margin=MARGIN), (0, 1))
 
@@ -172,7 +172,7 @@ def hessian_vector_product(make_loss):
         return truth.reduced(truth.pair_losses(x1, x2, LABELS, margin=MARGIN), 'mean')
 
     for each, truly in zip(found, truth.hessian_vector_products(mean_loss, X1, X2, VECTOR1, VECTOR2)):
-        assert_within(array(each), truly, SECOND_GRANTED)
+        assert_within(array(each), truly, SECOND_TOLERANCE)
 
 
 class _Penalized(nn.Cell):
@@ -191,7 +191,7 @@ class _Penalized(nn.Cell):
         return self.loss(embedding1, embedding2, labels) + 0.5 * penalty
 
 
-@way('derivatives', 'a step with a gradient penalty')
+@case('derivatives', 'a step with a gradient penalty')
 def gradient_penalty(make_loss):
     network = _Penalized(make_loss(margin=MARGIN))
     weight1, weight2 = (tower.weight.asnumpy().astype(np.float64)
@@ -218,7 +218,7 @@ def gradient_penalty(make_loss):
         assert_within(tower.weight.asnumpy().astype(np.float64), expected, IN_FLOAT32)
 
 
-@way('derivatives', 'loss scale in float16')
+@case('derivatives', 'loss scale in float16')
 def loss_scale_in_float16(make_loss):
     loss = make_loss(margin=MARGIN)
     x1, x2 = normal(1, (6, 5), ms.float16), normal(2, (6, 5), ms.float16)

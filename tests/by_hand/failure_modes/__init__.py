@@ -11,18 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""How long the faults last that take time, and where a test leaves what happened."""
-import functools
+"""Failures that the package must survive: each ends in a right answer or in one clear error.
 
-import pytest
-
-
-def pytest_addoption(parser):
-    parser.addoption('--seconds', type=float, default=5, help='how long threads of tests/by_hand/faults call at once')
-    parser.addoption('--steps', type=int, default=2000, help='how many training steps tests/by_hand/faults watches')
-
-
-@pytest.fixture
-def outcome(record_property):
-    """Called with what happened, for the table of ``python -m tests.by_hand.faults``."""
-    return functools.partial(record_property, 'outcome')
+``python -m pytest tests/by_hand/failure_modes`` tries all of them; ``python -m tests.by_hand.failure_modes`` tries
+longer and prints what happened.
+"""

@@ -14,8 +14,8 @@
 """Processes that are forked from one that has used the loss, and interruptions."""
 import pytest
 
-from tests.by_hand.faults.answer import MODES
-from tests.by_hand.faults.forked import WAYS
+from tests.by_hand.failure_modes.answer import MODES
+from tests.by_hand.failure_modes.forked import WAYS
 from tests.processes import run
 
 # Who is right has been so after 8 s on two busy cores.
@@ -24,7 +24,7 @@ PATIENCE = 25
 
 def test_interrupted_compilation_of_a_graph(tmp_path, outcome):
     """Ctrl-C while MindSpore compiles the loss."""
-    said = run(['-m', 'tests.by_hand.faults.interrupted'], tmp_path, patience=400)
+    said = run(['-m', 'tests.by_hand.failure_modes.interrupted'], tmp_path, patience=400)
     outcome(said)
     assert said.endswith('the next call right each time')
     assert not said.startswith('0 of')
@@ -36,7 +36,7 @@ def test_interrupted_compilation_of_a_graph(tmp_path, outcome):
 @pytest.mark.parametrize('way', WAYS)
 def test_fork_after_first_use(tmp_path, outcome, way, what, parent, child):
     """A fork after first use."""
-    said = run(['-m', 'tests.by_hand.faults.forked', way, what, parent, child], tmp_path, PATIENCE)
+    said = run(['-m', 'tests.by_hand.failure_modes.forked', way, what, parent, child], tmp_path, PATIENCE)
     outcome(said)
     # MindSpore starts its threads again in its own processes and in no other.
     if way == 'mindspore.multiprocessing.Process':

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Every way in which MindSpore lets a loss be used: right, or refused for a reason that is written down here."""
+"""Every use that MindSpore has for a loss: right, or refused for a reason given here."""
 import dataclasses
 import sys
 
@@ -20,13 +20,13 @@ import pytest
 from mindspore import nn
 
 from ms_cosine_loss import CosineEmbeddingLoss
+from tests.compatibility import CASES
 from tests.st.evaluation import RELEASE
-from tests.ways_in import WAYS
 
 
 @dataclasses.dataclass(frozen=True)
 class Refusal:
-    """Why a way is closed; None stands for every mode and for every loss, MindSpore's own among them."""
+    """Why a case is refused; None stands for every mode, and for every loss, MindSpore's own included."""
 
     match: str
     mode: int = None
@@ -48,8 +48,8 @@ if ms.get_context('device_target') == 'CPU':
     REFUSALS['TrainOneStepWithLossScaleCell'] = Refusal('unsupported data type|Kernel select failed')
 if ms.get_context('device_target') == 'Ascend':
     # MindSpore does not compile a graph that looks for overflows and goes on by what it finds.
-    for way in ('DynamicLossScaleManager', 'TrainOneStepWithLossScaleCell'):
-        REFUSALS[way] = Refusal('contains ConditionSwitch', ms.GRAPH_MODE)
+    for case in ('DynamicLossScaleManager', 'TrainOneStepWithLossScaleCell'):
+        REFUSALS[case] = Refusal('contains ConditionSwitch', ms.GRAPH_MODE)
 if sys.version_info >= (3, 12):
     REFUSALS['jit of a whole step, bytecode'] = Refusal('does not support Python 3.12')
     # In a graph the loss is compiled with what surrounds it.
@@ -59,20 +59,20 @@ if RELEASE < (2, 10):
     REFUSALS['Model.train, SummaryCollector'] = Refusal('does not support item assignment')
 
 
-def _follow(name, make_loss, mode, implementation):
+def _run(name, make_loss, mode, implementation):
     refusal = REFUSALS.get(name)
     if refusal is None or not refusal.holds(mode, implementation):
-        WAYS[name].follow(make_loss)
+        CASES[name].run(make_loss)
         return
     with pytest.raises(Exception, match=refusal.match):
-        WAYS[name].follow(make_loss)
+        CASES[name].run(make_loss)
 
 
-@pytest.mark.parametrize('name', WAYS)
-def test_way(name, mode, implementation):
-    _follow(name, CosineEmbeddingLoss, mode, implementation.name)
+@pytest.mark.parametrize('name', CASES)
+def test_case(name, mode, implementation):
+    _run(name, CosineEmbeddingLoss, mode, implementation.name)
 
 
 @pytest.mark.parametrize('name', [name for name, refusal in REFUSALS.items() if refusal.implementation is None])
 def test_what_is_refused_to_all_is_refused_to_mindspore_too(name, mode):
-    _follow(name, nn.CosineEmbeddingLoss, mode, None)
+    _run(name, nn.CosineEmbeddingLoss, mode, None)

@@ -13,7 +13,7 @@
 # limitations under the License.
 """Pairs of vectors whose loss and gradient are known as fractions, and whether the loss gives them here.
 
-    python -m tests.by_hand.faults.answer
+    python -m tests.by_hand.failure_modes.answer
 
 prints what computed them.
 """

@@ -94,7 +94,7 @@ def _way(what, checkout, folder):
     """The command that builds the checkout in its place or installs it, and how to ask the loss that it leaves."""
     if what == 'build_ext':
         return ([sys.executable, 'setup.py', '-q', 'build_ext', '--inplace'],
-                lambda: run(['-m', 'tests.by_hand.faults.answer'], folder, ahead=[checkout]))
+                lambda: run(['-m', 'tests.by_hand.failure_modes.answer'], folder, ahead=[checkout]))
     python = _environment(folder / 'environment')
     return _install(python), lambda: _answer(python, folder)
 

@@ -17,9 +17,9 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from tests import truth
+from tests.compatibility import case
+from tests.compatibility.training import IN_FLOAT32, MARGIN, RATE, Network, assert_trained, batches, sgd
 from tests.st.evaluation import array, assert_within, normal, pair_gradients, pair_losses, signs, tensor
-from tests.ways_in import way
-from tests.ways_in.training import IN_FLOAT32, MARGIN, RATE, Network, assert_trained, batches, sgd
 
 # The last batch of an epoch is what the others left over.
 SIZES = (8, 8, 3)
@@ -44,17 +44,17 @@ def _compiles(count):
     return count if ms.get_context('mode') == ms.GRAPH_MODE else 0
 
 
-@way('shapes', 'a short last batch')
+@case('shapes', 'a short last batch')
 def short_last_batch(make_loss):
     assert _train_on_sizes(make_loss, None) == _compiles(2)
 
 
-@way('shapes', 'a short last batch, dynamic shape, one compile')
+@case('shapes', 'a short last batch, dynamic shape, one compile')
 def dynamic_shape(make_loss):
     assert _train_on_sizes(make_loss, ([None, 4], [None, 4], [None])) == _compiles(1)
 
 
-@way('shapes', 'dynamic rank')
+@case('shapes', 'dynamic rank')
 def dynamic_rank(make_loss):
     loss = make_loss(margin=MARGIN)
     loss.set_inputs(*(Tensor(shape=None, dtype=dtype) for dtype in (ms.float32, ms.float32, ms.int32)))
@@ -66,7 +66,7 @@ def dynamic_rank(make_loss):
     assert len(loss.compile_cache) == _compiles(1)
 
 
-@way('shapes', 'an empty batch')
+@case('shapes', 'an empty batch')
 def empty_batch(make_loss):
     empty = Tensor(np.zeros((0, 4), np.float32))
     labels = Tensor(np.zeros(0, np.int32))
@@ -85,24 +85,24 @@ def _value_and_gradients(loss, x1, x2, labels, axis):
         assert_within(array(each), truly, IN_FLOAT32)
 
 
-@way('shapes', '(batch, time, features), axis=-1')
+@case('shapes', '(batch, time, features), axis=-1')
 def last_axis(make_loss):
     _value_and_gradients(make_loss(margin=MARGIN, axis=-1), normal(1, (2, 3, 4), ms.float32),
                          normal(2, (2, 3, 4), ms.float32), signs(3, (2, 3)), -1)
 
 
-@way('shapes', '(batch, features, time)')
+@case('shapes', '(batch, features, time)')
 def second_axis_of_three(make_loss):
     _value_and_gradients(make_loss(margin=MARGIN), normal(1, (2, 4, 3), ms.float32), normal(2, (2, 4, 3), ms.float32),
                          signs(3, (2, 3)), 1)
 
 
-@way('shapes', 'one anchor against a batch')
+@case('shapes', 'one anchor against a batch')
 def anchor(make_loss):
     _value_and_gradients(make_loss(margin=MARGIN), normal(1, (1, 4), ms.float32), normal(2, (6, 4), ms.float32),
                          signs(3, 6), 1)
 
 
-@way('shapes', 'two vectors without a batch')
+@case('shapes', 'two vectors without a batch')
 def unbatched(make_loss):
     _value_and_gradients(make_loss(margin=MARGIN), normal(1, 4, ms.float32), normal(2, 4, ms.float32), np.array(1), 0)

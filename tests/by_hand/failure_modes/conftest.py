@@ -11,8 +11,18 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Faults that the package must survive: each ends in a right answer or in one clear error.
+"""How long the tests that take time run, and where a test records what happened."""
+import functools
 
-``python -m pytest tests/by_hand/faults`` tries them all, ``python -m tests.by_hand.faults`` longer ones, and prints
-what happened.
-"""
+import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption('--seconds', type=float, default=5, help='how long the threads of failure modes call at once')
+    parser.addoption('--steps', type=int, default=2000, help='how many training steps the failure modes watch')
+
+
+@pytest.fixture
+def outcome(record_property):
+    """Called with what happened, for the table of ``python -m tests.by_hand.failure_modes``."""
+    return functools.partial(record_property, 'outcome')

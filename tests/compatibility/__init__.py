@@ -11,12 +11,12 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Every way in which MindSpore lets a loss be used, each as a function that uses one and compares it with the truth.
+"""Every use that MindSpore has for a loss, each as a function that compares the result with the truth.
 
-A way is called with a function that makes the loss from MindSpore's own arguments, so that `mindspore.nn`'s loss can be
-sent down the same ways as ours. It raises whatever stops it, and AssertionError where the numbers are wrong.
+A case is called with a function that makes the loss from MindSpore's own arguments, so that it also runs with
+`mindspore.nn`'s loss. It raises whatever stops it, and AssertionError where the numbers are wrong.
 
-    python -m tests.ways_in
+    python -m tests.compatibility
 
 prints the table of all of them.
 """
@@ -25,26 +25,26 @@ from typing import Callable
 
 
 @dataclasses.dataclass(frozen=True)
-class Way:
-    """One of them."""
+class Case:
+    """One use."""
 
     topic: str
     name: str
-    follow: Callable
+    run: Callable
 
 
-WAYS = {}
+CASES = {}
 
 
-def way(topic, name):
-    """Enters the function that follows a way under its `name`."""
+def case(topic, name):
+    """Registers the decorated function under `name`."""
     def enter(function):
-        assert name not in WAYS
-        WAYS[name] = Way(topic, name, function)
+        assert name not in CASES
+        CASES[name] = Case(topic, name, function)
         return function
 
     return enter
 
 
-# The modules enter their ways here when they are imported.
-from tests.ways_in import derivatives, shapes, training, transport  # noqa: E402, F401
+# Importing a module registers its cases.
+from tests.compatibility import derivatives, shapes, training, transport  # noqa: E402, F401

@@ -18,7 +18,7 @@ import time
 import mindspore as ms
 
 import ms_cosine_loss
-from tests.by_hand.faults.answer import Pairs, value_and_gradient
+from tests.by_hand.failure_modes.answer import Pairs, value_and_gradient
 
 MOMENTS = 12
 

@@ -21,8 +21,8 @@ import numpy as np
 from mindspore import Tensor, amp, nn, ops, train
 
 from tests import truth
+from tests.compatibility import case
 from tests.st.evaluation import UNIT, assert_within, normal, signs
-from tests.ways_in import way
 
 MARGIN = -0.5
 RATE = 0.5
@@ -55,10 +55,10 @@ def reference_weights(sizes=(ROWS,) * STEPS):
     return weight1, weight2
 
 
-def assert_trained(towers, granted=IN_FLOAT32, sizes=(ROWS,) * STEPS):
+def assert_trained(towers, tolerance=IN_FLOAT32, sizes=(ROWS,) * STEPS):
     """That the towers have the weights of the reference."""
     for tower, expected in zip((towers.tower1, towers.tower2), reference_weights(sizes)):
-        assert_within(tower.weight.asnumpy().astype(np.float64), expected, granted)
+        assert_within(tower.weight.asnumpy().astype(np.float64), expected, tolerance)
 
 
 class Towers(nn.Cell):
@@ -156,30 +156,30 @@ def _dataset_of_pairs():
     return ds.NumpySlicesDataset((np.stack((x1, x2), 1), labels), ['pairs', 'labels'], shuffle=False).batch(ROWS)
 
 
-def _train_functionally(network, towers, granted=IN_FLOAT32):
+def _train_functionally(network, towers, tolerance=IN_FLOAT32):
     optimizer = sgd(towers)
     gradient = ms.value_and_grad(network, None, optimizer.parameters)
     for batch in batches():
         _, found = gradient(*batch)
         optimizer(found)
-    assert_trained(towers, granted)
+    assert_trained(towers, tolerance)
 
 
-def _train_by(step, towers, granted=IN_FLOAT32):
+def _train_by(step, towers, tolerance=IN_FLOAT32):
     step.set_train()
     for batch in batches():
         step(*batch)
-    assert_trained(towers, granted)
+    assert_trained(towers, tolerance)
 
 
-@way('training', 'TrainOneStepCell')
+@case('training', 'TrainOneStepCell')
 def train_one_step(make_loss):
     network = Network(make_loss(margin=MARGIN))
     # The scale of 1024 is taken back by the learning rate.
     _train_by(nn.TrainOneStepCell(network, sgd(network, RATE / 1024), sens=1024.0), network.towers)
 
 
-@way('training', 'WithLossCell')
+@case('training', 'WithLossCell')
 def with_loss_cell(make_loss):
     backbone = TowersOfPairs()
     step = nn.TrainOneStepCell(nn.WithLossCell(backbone, LossOfPairs(make_loss(margin=MARGIN))), sgd(backbone))
@@ -216,22 +216,22 @@ def _model_train(make_loss, sink, *callbacks):
     assert_trained(network.towers)
 
 
-@way('training', 'Model.train, LossMonitor')
+@case('training', 'Model.train, LossMonitor')
 def model_train(make_loss):
     _model_train(make_loss, False, train.LossMonitor())
 
 
-@way('training', 'Model.train, dataset_sink_mode')
+@case('training', 'Model.train, dataset_sink_mode')
 def model_train_sink(make_loss):
     _model_train(make_loss, True)
 
 
-@way('training', 'Model.train, SummaryCollector')
+@case('training', 'Model.train, SummaryCollector')
 def model_train_summary(make_loss):
     _model_train(make_loss, False, train.SummaryCollector('summary', collect_freq=1))
 
 
-@way('training', 'Model.train, loss_fn; Model.eval')
+@case('training', 'Model.train, loss_fn; Model.eval')
 def model_eval(make_loss):
     backbone = TowersOfPairs()
     model = train.Model(backbone, LossOfPairs(make_loss(margin=MARGIN)), sgd(backbone), metrics={'loss': train.Loss()})
@@ -244,29 +244,29 @@ def model_eval(make_loss):
     assert_within(found, expected, IN_FLOAT32)
 
 
-def _granted(level):
+def _tolerance(level):
     return IN_FLOAT32 if level == 'O0' else IN_FLOAT16
 
 
 def _enter_amp(level):
-    @way('mixed precision', f'amp.build_train_network {level}')
+    @case('mixed precision', f'amp.build_train_network {level}')
     def build_train_network(make_loss):
         network = Network(make_loss(margin=MARGIN))
         # Anything but None, and a fixed scale, is refused on CPU for whatever loss.
         step = amp.build_train_network(network, sgd(network), level=level, loss_scale_manager=None)
-        _train_by(step, network.towers, _granted(level))
+        _train_by(step, network.towers, _tolerance(level))
 
-    @way('mixed precision', f'amp.auto_mixed_precision {level}')
+    @case('mixed precision', f'amp.auto_mixed_precision {level}')
     def auto_mixed_precision(make_loss):
         network = Network(make_loss(margin=MARGIN))
-        _train_functionally(amp.auto_mixed_precision(network, level), network.towers, _granted(level))
+        _train_functionally(amp.auto_mixed_precision(network, level), network.towers, _tolerance(level))
 
 
 for _level in ('O0', 'O1', 'O2', 'O3', 'auto'):
     _enter_amp(_level)
 
 
-@way('mixed precision', 'FixedLossScaleManager O2')
+@case('mixed precision', 'FixedLossScaleManager O2')
 def fixed_loss_scale_manager(make_loss):
     network = Network(make_loss(margin=MARGIN))
     manager = amp.FixedLossScaleManager(1024, drop_overflow_update=False)
@@ -274,7 +274,7 @@ def fixed_loss_scale_manager(make_loss):
     _train_by(step, network.towers, IN_FLOAT16)
 
 
-@way('mixed precision', 'DynamicLossScaler, with overflows')
+@case('mixed precision', 'DynamicLossScaler, with overflows')
 def dynamic_loss_scaler(make_loss):
     network = amp.auto_mixed_precision(Network(make_loss(margin=MARGIN)), 'O1')
     optimizer = sgd(network)
@@ -300,7 +300,7 @@ def dynamic_loss_scaler(make_loss):
     assert_trained(network.towers, IN_FLOAT16)
 
 
-@way('mixed precision', 'DynamicLossScaleManager')
+@case('mixed precision', 'DynamicLossScaleManager')
 def dynamic_loss_scale_manager(make_loss):
     network = Network(make_loss(margin=MARGIN))
     step = amp.build_train_network(network, sgd(network), level='O0',
@@ -308,14 +308,14 @@ def dynamic_loss_scale_manager(make_loss):
     _train_by(step, network.towers)
 
 
-@way('mixed precision', 'TrainOneStepWithLossScaleCell')
+@case('mixed precision', 'TrainOneStepWithLossScaleCell')
 def train_one_step_with_loss_scale_cell(make_loss):
     network = Network(make_loss(margin=MARGIN))
     step = nn.TrainOneStepWithLossScaleCell(network, sgd(network), nn.DynamicLossScaleUpdateCell(2 ** 10, 2, 1000))
     _train_by(step, network.towers)
 
 
-@way('training', 'value_and_grad, has_aux')
+@case('training', 'value_and_grad, has_aux')
 def value_and_grad_with_aux(make_loss):
     towers = Towers()
     loss = make_loss(margin=MARGIN)
@@ -333,7 +333,7 @@ def value_and_grad_with_aux(make_loss):
     assert_trained(towers)
 
 
-@way('training', 'gradient accumulation')
+@case('training', 'gradient accumulation')
 def gradient_accumulation(make_loss):
     network = Network(make_loss(margin=MARGIN))
     optimizer = sgd(network)
@@ -346,7 +346,7 @@ def gradient_accumulation(make_loss):
     assert_trained(network.towers)
 
 
-@way('training', 'recompute of the loss')
+@case('training', 'recompute of the loss')
 def recompute_of_the_loss(make_loss):
     loss = make_loss(margin=MARGIN)
     loss.recompute()
@@ -354,7 +354,7 @@ def recompute_of_the_loss(make_loss):
     _train_functionally(network, network.towers)
 
 
-@way('training', 'recompute of the network')
+@case('training', 'recompute of the network')
 def recompute_of_the_network(make_loss):
     network = Network(make_loss(margin=MARGIN))
     network.recompute()
@@ -381,7 +381,7 @@ def _backward_hook(cell, gradient_of_input, gradient_of_output):
     HOOKED.append('backward')
 
 
-@way('training', 'hooks')
+@case('training', 'hooks')
 def hooks(make_loss):
     loss = make_loss(margin=MARGIN)
     in_pynative = ms.get_context('mode') == ms.PYNATIVE_MODE
@@ -405,7 +405,7 @@ def _with_code_of_its_own(function):
 
 
 def _enter_jit(front_end):
-    @way('training', f'jit of a whole step, {front_end}')
+    @case('training', f'jit of a whole step, {front_end}')
     def jit_of_a_step(make_loss):
         network = Network(make_loss(margin=MARGIN))
         optimizer = sgd(network)
@@ -421,7 +421,7 @@ def _enter_jit(front_end):
             compiled(*batch)
         assert_trained(network.towers)
 
-    @way('training', f'jit of the loss, {front_end}')
+    @case('training', f'jit of the loss, {front_end}')
     def jit_of_the_loss(make_loss):
         towers = Towers()
         loss = make_loss(margin=MARGIN)
@@ -442,7 +442,7 @@ for _front_end in ('ast', 'bytecode'):
     _enter_jit(_front_end)
 
 
-@way('training', 'in a SequentialCell')
+@case('training', 'in a SequentialCell')
 def sequential_cell(make_loss):
     network = nn.SequentialCell(TowersOfThree(), LossOfThree(make_loss(margin=MARGIN)))
     optimizer = sgd(network)

@@ -17,12 +17,12 @@ import os
 import pytest
 
 from ms_cosine_loss.implementations import native
-from tests.by_hand.faults.damage import DAMAGES
+from tests.by_hand.failure_modes.damage import DAMAGES
 from tests.processes import copied_package, run
 
 
 def _answer(folder, **circumstances):
-    return run(['-m', 'tests.by_hand.faults.answer'], ahead=[folder], **circumstances)
+    return run(['-m', 'tests.by_hand.failure_modes.answer'], ahead=[folder], **circumstances)
 
 
 @pytest.mark.parametrize('damage', DAMAGES)

@@ -73,7 +73,7 @@ DAMAGES = {
     'half of it': (_half, _CUT_SHORT),
     'all but its last byte': (_last_byte, _CUT_SHORT),
     'empty': (_empty, _CUT_SHORT),
-    'a text': (_text, f'{_UNFIT}{native.LIBRARY.name} is no library)'),
+    'a text': (_text, f'{_UNFIT}{native.LIBRARY.name} is not a library)'),
     'a folder': (_folder, _UNFIT),
     'for another processor': (_other_processor, f'{_UNFIT}{native.LIBRARY.name} is for another processor)'),
 }

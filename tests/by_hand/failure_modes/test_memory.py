@@ -14,12 +14,12 @@
 """No memory for what the loss returns or keeps: one error, and the next call is right."""
 import pytest
 
-from tests.by_hand.faults.answer import MODES
+from tests.by_hand.failure_modes.answer import MODES
 from tests.processes import run
 
 
 def _try(cwd, *arguments):
-    return run(['-m', 'tests.by_hand.faults.out_of_memory', *arguments], cwd)
+    return run(['-m', 'tests.by_hand.failure_modes.out_of_memory', *arguments], cwd)
 
 
 @pytest.mark.parametrize('mode', MODES)
