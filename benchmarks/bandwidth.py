@@ -17,7 +17,7 @@
 
 prints the median milliseconds of the memory loop and of the kernel, forward and forward + backward, half of the pairs
 similar, and how many times longer the kernel takes than the loop: on rows, on lanes (the vectors' axis is not the last)
-and with one vector against all. All are measured in turns of random order. First come the loops that write, of which
+and with one vector against all. All are interleaved, in random order. First come the loops that write, of which
 the least counts: past the caches or through them, some bytes to one output and then to the other. Other libraries, of
 the same interface, are measured beside the one that is installed. MS_COSINE_LOSS_INSTRUCTION_SET picks the instruction
 set.

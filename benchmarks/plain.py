@@ -15,7 +15,7 @@
 
     python -m benchmarks.plain [--rounds 31] [--seconds 3]
 
-prints the median milliseconds of a call of each, measured in turns of random order, and the ratio of the medians; then
+prints the median milliseconds of a call of each, interleaved, in random order, and the ratio of the medians; then
 the worst error of a loss in units in the last place of 1.
 """
 import argparse

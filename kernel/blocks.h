@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// Blocks, the pairs that are taken in one go: where they lie, and their cosines.
+// Blocks of pairs that are processed together: their position and their cosines.
 #ifndef MS_COSINE_LOSS_KERNEL_BLOCKS_H_
 #define MS_COSINE_LOSS_KERNEL_BLOCKS_H_
 
@@ -55,8 +55,8 @@ inline Block<T> block_at(const Problem &problem, int64_t index) {
           static_cast<int>(lanes < kMaxLanes ? lanes : kMaxLanes)};
 }
 
-// The hinge of a pair of a block, settled; a loss of 0 is one whatever the hinge. At margin 0 an exact product tells,
-// such as that of rows without a common place, unless the cosine vanishes beside it.
+// Decides the hinge of a pair, unless its loss is 0 either way. At margin 0 the sign of an exactly summed product
+// decides it, unless the cosine underflows.
 template <class T>
 inline void settle_hinge(const Problem &problem, const Block<T> &block, int pair, const ExactSums &sums, Label label,
                          bool for_gradient, Cosine *cosine) {

@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// The gradients where inputs are broadcast: each element gathers what all the pairs that share it contribute.
+// Gradients of broadcast inputs: each element sums the contributions of all pairs that share it.
 #ifndef MS_COSINE_LOSS_KERNEL_BROADCAST_H_
 #define MS_COSINE_LOSS_KERNEL_BROADCAST_H_
 

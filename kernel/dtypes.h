@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// From a dtype to the type of its elements: the one switch over dtypes, which does not compile while it misses one.
+// From a dtype to its element type: the only switch over dtypes. It does not compile if one is missing.
 #ifndef MS_COSINE_LOSS_KERNEL_DTYPES_H_
 #define MS_COSINE_LOSS_KERNEL_DTYPES_H_
 
@@ -30,7 +30,7 @@ namespace {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wswitch"
 
-// What `use` makes of a zero of the type that holds `dtype`.
+// Calls `use` with a zero of the type of `dtype`.
 template <class Use>
 inline auto with_type(Dtype dtype, const Use &use) {
   switch (dtype) {
@@ -53,13 +53,13 @@ inline auto with_type(Dtype dtype, const Use &use) {
     case Dtype::kUnknown:
       break;
   }
-  // The interface refuses what it does not know.
+  // The interface rejects unknown dtypes.
   std::abort();
 }
 
 #pragma GCC diagnostic pop
 
-// The same for the dtypes of real numbers.
+// The same for floating-point dtypes.
 template <class Use>
 inline auto with_real(Dtype dtype, const Use &use) {
   return with_type(dtype, [&use](auto zero) -> decltype(use(double{})) {

@@ -45,14 +45,13 @@ inline double widened(float value) { return value; }
 inline double widened(BFloat16 value) { return bit_cast<float>(static_cast<uint32_t>(value.bits) << 16); }
 inline double widened(Float16 value) {
   const uint32_t magnitude = value.bits & 0x7fffu;
-  // Moved into the exponent of a float32, whose bias is larger by 112; denormal numbers come out right too.
+  // Shifted into the exponent of a float32, whose bias is larger by 112; this is right for subnormal numbers too.
   float result = bit_cast<float>(magnitude << 13) * 0x1p112f;
   if (magnitude >= 0x7c00u) result = bit_cast<float>((magnitude << 13) | 0x7f800000u);
   return value.bits & 0x8000u ? -result : result;
 }
 
-// To float32 with the last bit set wherever something was lost: rounding once more to a half type is then as if the
-// double had been rounded once.
+// Rounds to float32 to odd, so that rounding again to a half type is the same as rounding the double once.
 inline float rounded_to_odd(double value) {
   const float nearest = static_cast<float>(value);
   const double back = nearest;

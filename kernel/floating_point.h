@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// The floating-point environment that the arithmetic counts on.
+// The floating-point environment that the arithmetic needs.
 #ifndef MS_COSINE_LOSS_KERNEL_FLOATING_POINT_H_
 #define MS_COSINE_LOSS_KERNEL_FLOATING_POINT_H_
 
@@ -24,8 +24,8 @@
 
 namespace ms_cosine_loss {
 
-// While it lives, the thread rounds to nearest and keeps denormal numbers. MindSpore's threads take them for 0 when
-// they run a graph, and a thread begins with what the one that started it had set.
+// While it exists, the thread rounds to nearest and keeps subnormal numbers. MindSpore flushes them to 0 while it runs
+// a graph, and a new thread inherits the setting.
 class DefaultFloatingPoint {
  public:
   DefaultFloatingPoint() : before_(get()) { set(kDefault); }

@@ -33,7 +33,7 @@ namespace {
 
 // The coefficients of a pair whose upstream gradient is `weight`.
 inline Coefficients coefficients_of(const Cosine &cosine, double weight) {
-  // With a tiny eps the factors of two vectors of zeros leave the range: 0 times infinity would be NaN.
+  // With a tiny eps the factors of two zero vectors overflow, and 0 times infinity would be NaN.
   const auto bounded = [weight](double factor) {
     return std::isinf(factor) && std::isfinite(weight) ? std::copysign(0x1.fffffffffffffp+1023, factor) : factor;
   };
@@ -42,7 +42,7 @@ inline Coefficients coefficients_of(const Cosine &cosine, double weight) {
           bounded(-(weight * cosine.inverse2) * (cosine.cosine * cosine.inverse2)), cosine.exponent1, cosine.exponent2};
 }
 
-// The elements that are left over at the end of a row.
+// The remaining elements at the end of a row.
 template <class T>
 inline void write_remainder(const Problem &problem, const Coefficients &coefficients, const T *x1, const T *x2,
                             int64_t from, T *to1, T *to2) {
@@ -53,8 +53,8 @@ inline void write_remainder(const Problem &problem, const Coefficients &coeffici
   }
 }
 
-// The bytes that are written past the caches to one gradient before the other's turn: two lines, because memory takes
-// whole lines alone at full speed.
+// The bytes streamed to one gradient before the other: two cache lines, because memory takes only whole lines at full
+// speed.
 constexpr int kTurn = 128;
 
 // Calls `write` for as many steps of `kStep` elements as make a turn, then for single ones. Returns where the rest
@@ -114,13 +114,13 @@ inline void write_row_in_floats(const Problem &problem, const Coefficients &coef
   write_remainder(problem, coefficients, x1, x2, end, to1, to2);
 }
 
-// The cosine up to which float32 serves for the two terms of a gradient, which cancel towards ±1. Rounding is far below
-// the half types, and below 2.3 ulp of float32 itself.
+// Up to this cosine float32 is accurate enough for the two terms of a gradient, which cancel towards ±1: the rounding
+// error is far below an ulp of half types, and below 2.3 ulp of float32.
 template <class T>
 constexpr double kMaxCosineInFloats = std::is_same_v<T, float> ? 0.8 : 1 - Near<T>::kRefineBelow;
 
-// Whether float32 can carry the coefficients of a pair, and all that they are multiplied with. What cancels goes by the
-// angle of the vectors themselves, which the cosine does not tell where eps has a share in the norms.
+// Whether the coefficients of a pair and their products stay in the range of float32. Cancellation depends on the angle
+// between the vectors, which the cosine does not show if eps contributes to the norms.
 template <class T>
 inline bool fits_floats(const Cosine &cosine, double weight, double eps) {
   const double scale1 = std::fabs(weight * cosine.inverse1), scale2 = std::fabs(weight * cosine.inverse2);
@@ -194,7 +194,7 @@ inline void write_lanes(const Problem &problem, const Block<T> &block, const Coe
   }
 }
 
-// The gradients of one pair that was scaled; the scales are taken back last.
+// The gradients of one scaled pair; scaling is undone at the end.
 template <class T>
 void write_scaled(const Problem &problem, const Cosine &cosine, double weight, const T *x1, const T *x2, T *to1,
                   T *to2) {

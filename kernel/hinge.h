@@ -12,8 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// Whether the hinge of a dissimilar pair is open: decided here for first and second derivatives and broadcast pairs
-// alike.
+// Whether the hinge of a dissimilar pair is open, for first and second derivatives and for broadcast pairs.
 #ifndef MS_COSINE_LOSS_KERNEL_HINGE_H_
 #define MS_COSINE_LOSS_KERNEL_HINGE_H_
 
@@ -29,8 +28,8 @@ int exact_sign_of_loss(const Problem &problem, const void *x1, const void *x2);
 // Internal linkage, for the reason given in element.h.
 namespace {
 
-// `unclamped_loss` is cos - margin, off by at most `error`. What is returned is below 0 only where the exact one is,
-// which closes the hinge, and above 0 only where the exact one is. NaN stays.
+// `unclamped_loss` is cos - margin with an error of at most `error`. The result is below 0 (the hinge is closed) only
+// if the exact value is, and above 0 only if the exact value is. NaN is returned unchanged.
 inline double settled_loss(const Problem &problem, const void *x1, const void *x2, double unclamped_loss,
                            double error) {
   if (!(std::fabs(unclamped_loss) <= error)) return unclamped_loss;

@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// What the library and MindSpore's side of it, native.py, agree on. tests/ut/test_kernel.py compares the two.
+// The interface between the library and native.py. tests/ut/test_kernel.py compares the two.
 #ifndef MS_COSINE_LOSS_KERNEL_INTERFACE_H_
 #define MS_COSINE_LOSS_KERNEL_INTERFACE_H_
 
@@ -20,13 +20,13 @@
 
 namespace ms_cosine_loss {
 
-// Counted up whenever a call would mean something else.
+// Incremented whenever the meaning of a call changes.
 constexpr int kInterfaceVersion = 3;
 
 enum Input { kLogits1, kLogits2, kLabels, kSettings, kMargin, kUpstream };
 
-// What the fourth input holds: the settings as int64, the real number as its bits, so that no mixed precision can round
-// it. The fifth is the margin: bits where it is constant, a real number where it is given anew in each call.
+// The fourth input: the settings as int64, with eps as its bits, so that mixed precision cannot round it. The fifth is
+// the margin: its bits if it is constant, a floating-point number if it is an input of the graph.
 enum Setting { kEps, kReduction, kAxis, kThreads, kSettingsCount };
 
 }  // namespace ms_cosine_loss

@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// From the shapes of a call to the steps through memory.
+// From the shapes of a call to strides.
 #ifndef MS_COSINE_LOSS_KERNEL_LAYOUT_H_
 #define MS_COSINE_LOSS_KERNEL_LAYOUT_H_
 

@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// What belongs to one pair beside its vectors: its label, its loss, its upstream gradient.
+// One pair: its label, loss and upstream gradient.
 #ifndef MS_COSINE_LOSS_KERNEL_PAIRS_H_
 #define MS_COSINE_LOSS_KERNEL_PAIRS_H_
 
@@ -51,7 +51,7 @@ inline void set_number(double value, void *numbers, Dtype dtype, int64_t index) 
   with_real(dtype, [&](auto zero) { narrow(value, static_cast<decltype(zero) *>(numbers) + index); });
 }
 
-// Where a pair's vectors begin, and which pair it is.
+// The offsets of a pair's vectors, and the index of the pair.
 struct Place {
   int64_t at1;
   int64_t at2;
@@ -86,7 +86,7 @@ inline double reduced(const Problem &problem, double sum) {
   return problem.reduction == Reduction::kMean ? sum / static_cast<double>(problem.pairs) : sum;
 }
 
-// The gradient that comes in for the loss of a pair.
+// The upstream gradient of a pair's loss.
 inline double upstream_of(const Problem &problem, int64_t pair) {
   if (problem.reduction == Reduction::kNone) return number_at(problem.upstream, problem.upstream_dtype, pair);
   return reduced(problem, number_at(problem.upstream, problem.upstream_dtype, 0));

@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// One call of the kernel, laid out: what the instruction sets' copies of the arithmetic are given.
+// The layout of one call of the kernel, passed to the arithmetic of the instruction set.
 #ifndef MS_COSINE_LOSS_KERNEL_PROBLEM_H_
 #define MS_COSINE_LOSS_KERNEL_PROBLEM_H_
 
@@ -26,7 +26,7 @@ enum class Reduction : int64_t { kNone = 0, kMean = 1, kSum = 2 };
 
 constexpr int kMaxRank = 32;
 
-// Pairs whose vectors lie side by side in memory are taken up to this many at once.
+// At most this many pairs with vectors side by side in memory are processed together.
 constexpr int kMaxLanes = 64;
 
 // An axis, or several that step as one: a batch axis, but where a comment says more. The strides are in elements, 0
@@ -43,8 +43,8 @@ struct Axes {
   int count;
 };
 
-// What the gradients of a pair are made of: d x1 = cross * x2 + self1 * x1, and the same for 2. Where the exponents
-// are not 0 this holds for x1 * 2^-exponent1, x2 * 2^-exponent2 and the gradients by them.
+// The coefficients of a pair's gradients: dx1 = cross * x2 + self1 * x1, and dx2 accordingly. With exponents other than
+// 0 this holds for x1 * 2^-exponent1, x2 * 2^-exponent2 and the gradients by them.
 struct Coefficients {
   double cross;
   double self1;
@@ -97,7 +97,7 @@ struct Problem {
   int64_t blocks() const { return groups() * blocks_per_group(); }
 };
 
-// A running sum and what its rounding has left out (Neumaier 1974).
+// A running sum and its rounding error (Neumaier 1974).
 struct CompensatedSum {
   double sum = 0;
   double compensation = 0;

@@ -20,9 +20,9 @@
 
 namespace ms_cosine_loss {
 
-// For S = <gradient 1, direction1> + <gradient 2, direction2> + margin gradient * margin_direction, a number, what it
-// changes by with each of the inputs of the backward pass. All of the dtype of the logits, but for the upstream
-// gradient's.
+// The derivatives of the scalar S = <gradient 1, direction1> + <gradient 2, direction2> + margin gradient *
+// margin_direction by each input of the backward pass. All have the dtype of the logits, except that of the upstream
+// gradient.
 struct SecondOrder {
   const void *direction1;
   const void *direction2;

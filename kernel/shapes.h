@@ -12,8 +12,8 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// Whether the shapes of a call fit each other. Python has asked where it knew them; where a graph was compiled for
-// shapes that were not known, this is the first that sees them.
+// Checks that the shapes of a call fit. Python has checked known shapes; unknown shapes of a graph are checked here
+// first.
 #ifndef MS_COSINE_LOSS_KERNEL_SHAPES_H_
 #define MS_COSINE_LOSS_KERNEL_SHAPES_H_
 
@@ -32,7 +32,7 @@ struct Shape {
   bool operator!=(const Shape &other) const { return !(*this == other); }
 };
 
-// What the user is told. MindSpore shows what an exception says, and of a number only the number.
+// An error for the user. MindSpore shows the message of an exception, but only the value of a return code.
 class Misfit : public std::exception {
  public:
   explicit Misfit(const std::string &what) : what_("For 'CosineEmbeddingLoss', the " + what) {}

@@ -12,8 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// The three sums of a pair, in lanes: fast ones, and ones to twice the precision of double. README.md says why they
-// are right.
+// The three sums of a pair, in lanes: fast, and in twice the precision of double. README.md explains their accuracy.
 #ifndef MS_COSINE_LOSS_KERNEL_SUMS_H_
 #define MS_COSINE_LOSS_KERNEL_SUMS_H_
 
@@ -37,12 +36,12 @@ struct Sums {
   Number square2;
 };
 
-// The same to twice the precision of double, and whether it is known that nothing of the product was rounded.
+// The same in twice the precision of double, and whether the product is known to be exact.
 struct ExactSums : Sums<DoubleDouble> {
   bool is_product_exact;
 };
 
-// Elements that a lane adds up before it hands on: rounding errors grow with the number of additions in a row.
+// The elements that a lane sums before it passes the sum on: rounding errors grow with consecutive additions.
 constexpr int64_t kRun = 4096;
 constexpr int64_t kRunOfFloats = 32;
 
@@ -105,7 +104,7 @@ inline Sums<double> sums_of_rows(const Half *x1, const Half *x2, int64_t length)
     const int64_t end = length - start < kRunOfFloats * kStep ? length : start + kRunOfFloats * kStep;
     TwoFloats run_of_product = {}, run_of_square1 = {}, run_of_square2 = {};
     // Inlined late, GCC stores all six sums at each step on aarch64.
-    const auto add = [&](const Half *from1, const Half *from2) __attribute__((alcompatibilityline)) {
+    const auto add = [&](const Half *from1, const Half *from2) __attribute__((always_inline)) {
       const TwoFloats a = load_two(from1), b = load_two(from2);
       run_of_product.first = fused_multiply_add(a.first, b.first, run_of_product.first);
       run_of_product.second = fused_multiply_add(a.second, b.second, run_of_product.second);
@@ -128,7 +127,7 @@ inline Sums<double> sums_of_rows(const Half *x1, const Half *x2, int64_t length)
   return {sum_of_lanes(product), sum_of_lanes(square1), sum_of_lanes(square2)};
 }
 
-// A sum of products with the roundings of both operations kept (Ogita, Rump and Oishi's Dot2), in lanes.
+// A sum of products that keeps the rounding errors of both operations (Ogita, Rump and Oishi's Dot2), in lanes.
 struct CompensatedLanes {
   Doubles sum = {};
   Doubles compensation = {};

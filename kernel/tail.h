@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// What becomes of the sums of a pair: its cosine, its loss, what its gradients need, and whether that is good enough.
+// From the sums of a pair to its cosine, loss and inverse norms, and whether they are accurate enough.
 #ifndef MS_COSINE_LOSS_KERNEL_TAIL_H_
 #define MS_COSINE_LOSS_KERNEL_TAIL_H_
 
@@ -28,8 +28,8 @@ namespace ms_cosine_loss {
 // Internal linkage, for the reason given in element.h.
 namespace {
 
-// What the tail makes of the sums. `unclamped_loss` is 1 - cos for a similar pair and cos - margin for a dissimilar
-// one. The inverse norms are those of x * 2^-exponent.
+// The result of the tail. `unclamped_loss` is 1 - cos for a similar pair and cos - margin for a dissimilar one. The
+// inverse norms are those of x * 2^-exponent.
 struct Cosine {
   double inverse1;
   double inverse2;
@@ -39,7 +39,8 @@ struct Cosine {
   int exponent2;
 };
 
-// Below this the sums in plain double (for half types in float32) have lost too much to cancellation.
+// Below this unclamped loss, cancellation makes sums in double (half types: float32) too inaccurate, and they are
+// refined.
 template <class T>
 struct Near {
   static constexpr double kRefineBelow = 0x1p-9;
@@ -49,17 +50,17 @@ struct Near<float> {
   static constexpr double kRefineBelow = 0x1p-14;
 };
 
-// A row without direction: eps is 0 and one of the vectors too. NaN in the other one still shows in `product`.
+// A pair with a zero norm: eps and one of the vectors are 0. NaN in the other vector is still in `product`.
 inline Cosine zero_norm(double product, Label label, double margin) {
   const double cosine = 0 * product;
   return {0, 0, cosine, label == Label::kSimilar ? 1 - cosine : cosine - margin, 0, 0};
 }
 
-// The squares of float32 are far from the ends of double. Only the gradient needs the inverse norms.
+// The squares of float32 cannot overflow or underflow in double. Only the gradient needs the inverse norms.
 inline Cosine cosine_of(Sums<double> sums, Label label, double eps, double margin, bool for_gradient) {
   const double square1 = sums.square1 + eps, square2 = sums.square2 + eps;
   if (square1 == 0 || square2 == 0) return zero_norm(sums.product, label, margin);
-  // Each by itself: with an extreme eps the product of the two leaves the range.
+  // Separate roots: with an extreme eps the product of the two squares could overflow.
   const double norm1 = std::sqrt(square1), norm2 = std::sqrt(square2);
   const double cosine = sums.product / (norm1 * norm2);
   const double unclamped_loss = label == Label::kSimilar ? 1 - cosine : cosine - margin;
@@ -67,7 +68,7 @@ inline Cosine cosine_of(Sums<double> sums, Label label, double eps, double margi
   return {1 / norm1, 1 / norm2, cosine, unclamped_loss, 0, 0};
 }
 
-// The tail in double-double rounds a cosine of 1 by up to 2^-102; what little is left of 1 - cos then is that.
+// The tail in double-double rounds a cosine of 1 by up to 2^-102; a smaller 1 - cos is only that error.
 constexpr double kRoundingOfOne = 0x1p-100;
 
 inline double unclamped_loss_of(DoubleDouble cosine, Label label, double margin) {
@@ -88,14 +89,14 @@ inline Cosine cosine_of(Sums<DoubleDouble> sums, Label label, double eps, double
           0};
 }
 
-// The exponent that brings x, and sqrt(eps) beside it, to about 1; 0 for zeros and for what is not finite.
+// The exponent that scales x and sqrt(eps) to about 1; 0 for zeros and for values that are not finite.
 inline int exponent_of(const double *x, int64_t length, int64_t stride, double eps) {
   double largest = std::sqrt(eps);
   for (int64_t i = 0; i < length; ++i) largest = std::fmax(largest, std::fabs(x[i * stride]));
   return largest == 0 || largest > 0x1.fffffffffffffp+1023 ? 0 : std::ilogb(largest);
 }
 
-// For rows of float64 whose squares leave the range: all is scaled by powers of two first.
+// For float64 rows whose squares overflow or underflow: both are scaled by powers of two first.
 inline Cosine scaled_cosine(const double *x1, const double *x2, int64_t length, int64_t stride1, int64_t stride2,
                             Label label, double eps, double margin) {
   const int exponent1 = exponent_of(x1, length, stride1, eps), exponent2 = exponent_of(x2, length, stride2, eps);
@@ -106,7 +107,7 @@ inline Cosine scaled_cosine(const double *x1, const double *x2, int64_t length, 
     sums.square1 = sums.square1 + two_product(a, a);
     sums.square2 = sums.square2 + two_product(b, b);
   }
-  // The two vectors have an eps of their own now, so it is added here.
+  // Each scaled vector has its own eps, so it is added here.
   sums.square1 = sums.square1 + DoubleDouble{std::ldexp(eps, -2 * exponent1), 0};
   sums.square2 = sums.square2 + DoubleDouble{std::ldexp(eps, -2 * exponent2), 0};
   Cosine result = cosine_of(sums, label, 0, margin);
@@ -117,9 +118,9 @@ inline Cosine scaled_cosine(const double *x1, const double *x2, int64_t length, 
 
 inline bool is_between(double value, double low, double high) { return value >= low && value <= high; }
 
-// Whether the sums of the first attempt hold: inside the range of the arithmetic, and, where what is asked of them is
-// a small difference, not used up by it. Only the gradient asks for one of vectors near parallel, and parallel they are
-// by their own angle, which the cosine does not tell where eps has a share in the norms.
+// Whether the first sums are accurate enough: they are in the range of the arithmetic, and the result is not a small
+// difference of them. Gradients are, for nearly parallel vectors; that depends on the angle between the vectors, which
+// the cosine does not show if eps contributes to the norms.
 template <class T>
 inline bool is_accurate_enough(const Sums<double> &sums, const Cosine &found, bool for_gradient) {
   if (!std::is_same_v<T, float> &&
@@ -136,8 +137,7 @@ inline bool is_in_range(const Sums<DoubleDouble> &sums, double eps) {
          is_between(sums.square2.high + eps, 0x1p-480, 0x1p480);
 }
 
-// What the rounding of exact sums and of the tail can make of cos - margin: Dot2 is off by up to 2 (length * 2^-53)^2
-// of the product of the norms.
+// The error bound of cos - margin with refined sums: that of Dot2 is 2 (length * 2^-53)^2 of the product of the norms.
 inline double error_of_loss(int64_t length) {
   const double terms = static_cast<double>(length) + 4;
   return terms * terms * 0x1p-103;

@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// Threads that wait asleep between calls.
+// A thread pool whose threads sleep between calls.
 #ifndef MS_COSINE_LOSS_KERNEL_THREAD_POOL_H_
 #define MS_COSINE_LOSS_KERNEL_THREAD_POOL_H_
 
@@ -24,8 +24,8 @@ namespace ms_cosine_loss {
 // The processors that this process may run on.
 int available_processors();
 
-// Calls work(0) … work(tasks - 1), each once, on up to `threads` threads of which the caller is one. While another call
-// has the pool, or where no thread can be had, the caller does all of it.
+// Calls work(0) … work(tasks - 1), each once, on up to `threads` threads of which the caller is one. If another call
+// uses the pool, or no thread can be started, the caller does all of them.
 void run_in_parallel(int threads, int64_t tasks, const std::function<void(int64_t)> &work);
 
 }  // namespace ms_cosine_loss

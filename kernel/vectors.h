@@ -22,8 +22,8 @@
 
 #include "element.h"
 
-// What the compiler was told of the processor is asked here alone. Whole sets, whatever else it was told: all that
-// follows goes by one width.
+// The only place that checks compiler flags for the processor. It uses whole sets, because everything below has one
+// width.
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 #define MS_COSINE_LOSS_HAS_AVX512
 #elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
@@ -42,7 +42,7 @@ namespace ms_cosine_loss {
 // Internal linkage, for the reason given in element.h.
 namespace {
 
-// Doubles to a register, and registers that a sum is shared out to.
+// The doubles in a register, and the registers that share a sum.
 #if defined(MS_COSINE_LOSS_HAS_AVX512)
 constexpr int kWidth = 8, kUnrolled = 2;
 #elif defined(MS_COSINE_LOSS_HAS_AVX2)
@@ -100,7 +100,7 @@ inline Floats fused_multiply_add(Floats a, Floats b, Floats c) {
 #endif
 }
 
-// What the rounded product of a and b leaves out.
+// The rounding error of the product of a and b.
 inline Doubles error_of_product(Doubles a, Doubles b, Doubles product) {
 #if defined(MS_COSINE_LOSS_HAS_AVX2) || defined(MS_COSINE_LOSS_HAS_AVX512) || defined(MS_COSINE_LOSS_HAS_NEON)
   return fused_multiply_add(a, b, -product);
@@ -311,7 +311,7 @@ inline double sum_of_lanes(Doubles value) {
 #endif
 }
 
-// A register of floats added up to doubles, half by half.
+// The sums of a register of floats as doubles, half by half.
 inline Doubles sum_of_halves(Floats value) {
   HalfFloats halves[2];
   std::memcpy(halves, &value, sizeof(halves));
