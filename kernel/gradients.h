@@ -31,6 +31,19 @@ namespace ms_cosine_loss {
 // Internal linkage, for the reason given in element.h.
 namespace {
 
+// Whether a pair has a gradient, and its weight: the upstream gradient with the sign of its label, whose part in the
+// gradient of the margin is added to `by_margin`.
+inline bool weigh(const Problem &problem, Label label, const Cosine &cosine, int64_t pair, double *weight,
+                  CompensatedSum *by_margin) {
+  if (label == Label::kIgnored) return false;
+  // A closed hinge; NaN is not below 0.
+  if (label == Label::kDissimilar && cosine.gap < 0) return false;
+  const double upstream = upstream_of(problem, pair);
+  *weight = label == Label::kSimilar ? -upstream : upstream;
+  if (label == Label::kDissimilar) by_margin->add(-upstream);
+  return true;
+}
+
 // The coefficients of a pair whose upstream gradient is `weight`.
 inline Coefficients coefficients_of(const Cosine &cosine, double weight) {
   // With a tiny eps the factors of two vectors of zeros leave the range: 0 times infinity would be NaN.

@@ -53,6 +53,42 @@ struct Coefficients {
   int exponent2;
 };
 
+// Where every vector of x1 meets every vector of x2: tiles of some rows, which are vectors of x1, and some columns, of
+// x2, repeated over `outer`.
+constexpr int kTileRows = 64;
+// The vectors of a tile, or the elements of its rows; of whole panels for every instruction set (tiles.h).
+constexpr int kTileColumns = 264;
+
+inline int64_t parts_of(int64_t length, int64_t part) { return (length + part - 1) / part; }
+
+struct AllPairs {
+  bool is_taken;
+  Axis rows;
+  Axis columns;
+  Axes outer;
+
+  int64_t row_tiles() const { return parts_of(rows.length, kTileRows); }
+  int64_t column_tiles() const { return parts_of(columns.length, kTileColumns); }
+  int64_t tiles() const { return row_tiles() * column_tiles(); }
+  int64_t pairs() const { return rows.length * columns.length; }
+};
+
+// Some rows of an outer block, or all of several blocks, and the coefficients of their pairs.
+struct Slab {
+  int64_t first_block;
+  int64_t first_row;
+  int64_t rows;
+  bool is_last;
+  // `across` of each pair, a row after the other.
+  double *across;
+  // For each tile the sums of `along1` over its columns, and of `along2` over its rows: [block][column tile][row of the
+  // block], [block][row tile][column].
+  double *along1;
+  double *along2;
+  // What the slabs before add to the gradient of x2, [column][element]; null where there is only one.
+  double *sums2;
+};
+
 struct Problem {
   const void *x1;
   const void *x2;
@@ -74,6 +110,7 @@ struct Problem {
   Axes batch;
   int64_t pairs;
   bool is_broadcast;
+  AllPairs all_pairs;
 
   double margin;
   double eps;
@@ -91,10 +128,13 @@ struct Problem {
   Coefficients *coefficients;
   bool can_stream;
 
-  // A block is one contiguous row, or up to kMaxLanes pairs side by side.
+  // A block is one contiguous row, up to kMaxLanes pairs side by side, or a tile.
   int64_t blocks_per_group() const { return has_rows ? 1 : (lanes + kMaxLanes - 1) / kMaxLanes; }
   int64_t groups() const { return pairs / lanes; }
-  int64_t blocks() const { return groups() * blocks_per_group(); }
+  int64_t blocks() const {
+    if (all_pairs.is_taken) return all_pairs.tiles() * (pairs / all_pairs.pairs());
+    return groups() * blocks_per_group();
+  }
 };
 
 // A running sum and what its rounding has left out (Neumaier 1974).
@@ -119,6 +159,9 @@ struct InstructionSet {
   void (*forward)(const Problem &problem, int64_t first_block, int64_t last_block, CompensatedSum *sum);
   // The gradients, or their coefficients where inputs are broadcast; that of the margin is added to `by_margin`.
   void (*backward)(const Problem &problem, int64_t first_block, int64_t last_block, CompensatedSum *by_margin);
+  // Of all pairs: what a slab holds of a tile, and a part of the gradients that a slab gives.
+  void (*weigh_tile)(const Problem &problem, const Slab &slab, int64_t tile, CompensatedSum *by_margin);
+  void (*gather_tile)(const Problem &problem, const Slab &slab, int64_t index);
 };
 
 }  // namespace ms_cosine_loss

@@ -55,16 +55,20 @@ inline Cosine directionless(double product, Label label, double margin) {
   return {0, 0, cosine, label == Label::kSimilar ? 1 - cosine : cosine - margin, 0, 0};
 }
 
-// The squares of float32 are far from the ends of double. Only the gradient needs the inverse norms.
-inline Cosine cosine_of(Sums<double> sums, Label label, double eps, double margin, bool for_gradient) {
-  const double square1 = sums.square1 + eps, square2 = sums.square2 + eps;
-  if (square1 == 0 || square2 == 0) return directionless(sums.product, label, margin);
-  // Each by itself: with an extreme eps the product of the two leaves the range.
-  const double norm1 = std::sqrt(square1), norm2 = std::sqrt(square2);
-  const double cosine = sums.product / (norm1 * norm2);
+// By the norms, eps included. Only the gradient needs their inverses.
+inline Cosine cosine_of(double product, double norm1, double norm2, Label label, double margin, bool for_gradient) {
+  if (norm1 == 0 || norm2 == 0) return directionless(product, label, margin);
+  const double cosine = product / (norm1 * norm2);
   const double gap = label == Label::kSimilar ? 1 - cosine : cosine - margin;
   if (!for_gradient) return {0, 0, cosine, gap, 0, 0};
   return {1 / norm1, 1 / norm2, cosine, gap, 0, 0};
+}
+
+// The squares of float32 are far from the ends of double. Each root by itself: with an extreme eps the product of the
+// two leaves the range.
+inline Cosine cosine_of(Sums<double> sums, Label label, double eps, double margin, bool for_gradient) {
+  return cosine_of(sums.product, std::sqrt(sums.square1 + eps), std::sqrt(sums.square2 + eps), label, margin,
+                   for_gradient);
 }
 
 // The tail in double-double rounds a cosine of 1 by up to 2^-102; what little is left of 1 - cos then is that.
@@ -81,6 +85,17 @@ inline Cosine cosine_of(Sums<DoubleDouble> sums, Label label, double eps, double
   if (square1.high == 0 || square2.high == 0) return directionless(sums.product.high, label, margin);
   const DoubleDouble cosine = sums.product / (sqrt(square1) * sqrt(square2));
   return {1 / std::sqrt(square1.high), 1 / std::sqrt(square2.high), cosine.high, gap_of(cosine, label, margin), 0, 0};
+}
+
+// The loss of a pair, written out or added to `sum`.
+inline void take_loss(const Problem &problem, Label label, const Cosine &cosine, int64_t pair, CompensatedSum *sum) {
+  double loss = label == Label::kIgnored ? 0 : cosine.gap;
+  if (loss < 0) loss = 0;
+  if (problem.reduction == Reduction::kNone) {
+    set_number(loss, problem.losses, problem.losses_dtype, pair);
+  } else {
+    sum->add(loss);
+  }
 }
 
 // The exponent that brings x, and sqrt(eps) beside it, to about 1; 0 for zeros and for what is not finite.
