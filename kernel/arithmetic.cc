@@ -52,7 +52,8 @@ void backward_of(const Problem &problem, int64_t first_block, int64_t last_block
     bool counts[kMaxLanes];
     if (labels_of(problem, block, labels)) cosines_of(problem, block, labels, true, cosines);
     for (int i = 0; i < block.count; ++i) {
-      counts[i] = weigh(problem, labels[i], cosines[i], block.first_pair + i, &weights[i], by_margin);
+      const auto upstream = [&] { return upstream_of(problem, block.first_pair + i); };
+      counts[i] = weigh(labels[i], cosines[i], upstream, &weights[i], by_margin);
     }
     if (problem.coefficients != nullptr) {
       write_coefficients(problem, block, cosines, weights, counts);
@@ -66,12 +67,15 @@ void backward_of(const Problem &problem, int64_t first_block, int64_t last_block
 template <class T>
 void forward_of_tiles(const Problem &problem, int64_t first, int64_t last, CompensatedSum *sum) {
   Scratch scratch;
+  // Here and not behind a pointer, where each addition would wait for the last to be stored.
+  CompensatedSum total = *sum;
   for (int64_t index = first; index < last; ++index) {
     const Tile<T> tile(problem, index);
     take_cosines<false>(problem, tile, &scratch, [&](int, int, Label label, const Cosine &cosine, int64_t pair) {
-      take_loss(problem, label, cosine, pair, sum);
+      take_loss(problem, label, cosine, pair, &total);
     });
   }
+  *sum = total;
 }
 
 void forward(const Problem &problem, int64_t first_block, int64_t last_block, CompensatedSum *sum) {

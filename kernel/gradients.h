@@ -33,12 +33,13 @@ namespace {
 
 // Whether a pair has a gradient, and its weight: the upstream gradient with the sign of its label, whose part in the
 // gradient of the margin is added to `by_margin`.
-inline bool weigh(const Problem &problem, Label label, const Cosine &cosine, int64_t pair, double *weight,
+template <class Upstream>
+inline bool weigh(Label label, const Cosine &cosine, const Upstream &upstream_of_pair, double *weight,
                   CompensatedSum *by_margin) {
   if (label == Label::kIgnored) return false;
   // A closed hinge; NaN is not below 0.
   if (label == Label::kDissimilar && cosine.gap < 0) return false;
-  const double upstream = upstream_of(problem, pair);
+  const double upstream = upstream_of_pair();
   *weight = label == Label::kSimilar ? -upstream : upstream;
   if (label == Label::kDissimilar) by_margin->add(-upstream);
   return true;

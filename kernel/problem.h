@@ -18,6 +18,8 @@
 
 #include <cstdint>
 
+#include "double_double.h"
+
 namespace ms_cosine_loss {
 
 enum class Dtype { kUnknown, kInt8, kInt16, kInt32, kInt64, kFloat16, kBFloat16, kFloat32, kFloat64 };
@@ -137,16 +139,15 @@ struct Problem {
   }
 };
 
-// A running sum and what its rounding has left out (Neumaier 1974).
+// A running sum and what its rounding has left out, as Neumaier (1974) has it, without his branch.
 struct CompensatedSum {
   double sum = 0;
   double compensation = 0;
 
   void add(double value) {
-    const double next = sum + value;
-    const bool is_larger = (sum < 0 ? -sum : sum) >= (value < 0 ? -value : value);
-    compensation += is_larger ? (sum - next) + value : (value - next) + sum;
-    sum = next;
+    double error;
+    sum = two_sum(sum, value, &error);
+    compensation += error;
   }
   // With NaN or infinity the compensation has no meaning.
   double total() const { return compensation == compensation ? sum + compensation : sum; }

@@ -51,7 +51,7 @@ static_assert(kTileRows % kGroup == 0 && kTileColumns % kPanel == 0, "whole grou
 constexpr int kDepth = 128;
 
 // 230 KiB, on the stack: tasks must not throw.
-struct Scratch {
+struct alignas(64) Scratch {
   double rows[kTileRows][kDepth];
   double panel[kDepth * kPanel];
   double sums[kTileRows][kTileColumns];
@@ -65,12 +65,13 @@ struct Scratch {
 // sums += rows * panel, for one group.
 inline void multiply(const double *rows, const int32_t *places, int count, const double *panel, double *sums) {
   Doubles part[kGroup][kVectors] = {};
-  for (int k = 0; k < count; ++k) {
-    const double *from = panel + places[k];
+  for (const double *end = rows + count; rows != end; ++rows, ++places) {
+    const double *from = panel + *places;
     Doubles columns[kVectors];
     for (int v = 0; v < kVectors; ++v) columns[v] = load(from + v * kWidth);
     for (int r = 0; r < kGroup; ++r) {
-      const Doubles row = Doubles{} + rows[r * kDepth + k];
+      // Not 0 + x, which is another number for -0 and so is added.
+      const Doubles row = rows[r * kDepth] - Doubles{};
       for (int v = 0; v < kVectors; ++v) part[r][v] = fused_multiply_add(row, columns[v], part[r][v]);
     }
   }
@@ -184,9 +185,13 @@ inline void sum_tile(const Problem &problem, const Tile<T> &tile, Scratch *scrat
 template <bool kForGradient, class T, class Use>
 inline void take_cosines(const Problem &problem, const Tile<T> &tile, Scratch *scratch, const Use &use) {
   sum_tile(problem, tile, scratch);
+  const int64_t step = problem.all_pairs.columns.stride_of_pairs;
   double norms2[kTileColumns];
   for (int c = 0; c < tile.columns; ++c) norms2[c] = std::sqrt(scratch->squares2[c] + problem.eps);
   for (int r = 0; r < tile.rows; ++r) {
+    const int64_t first_pair = tile.first_pair + r * problem.all_pairs.rows.stride_of_pairs;
+    Label labels[kTileColumns];
+    read_labels(problem, first_pair, step, tile.columns, labels);
     const double square1 = scratch->squares1[r], norm1 = std::sqrt(square1 + problem.eps);
     for (int c = 0; c < tile.columns; ++c) {
       const int64_t pair =
@@ -221,10 +226,13 @@ inline void weigh_tile_of(const Problem &problem, const Slab &slab, const Tile<T
       slab.along2 + (block * all.row_tiles() + tile.first_row / kTileRows) * all.columns.length + tile.first_column;
   std::memset(along1, 0, tile.rows * sizeof(double));
   std::memset(along2, 0, tile.columns * sizeof(double));
+  CompensatedSum total = *by_margin;
+  const double common = problem.reduction == Reduction::kNone ? 0 : upstream_of(problem, 0);
   take_cosines<true>(problem, tile, &scratch, [&](int r, int c, Label label, const Cosine &cosine, int64_t pair) {
     double weight;
     double *to = across + r * all.columns.length + c;
-    if (!weigh(problem, label, cosine, pair, &weight, by_margin)) {
+    const auto upstream = [&] { return problem.reduction == Reduction::kNone ? upstream_of(problem, pair) : common; };
+    if (!weigh(label, cosine, upstream, &weight, &total)) {
       *to = 0;
       return;
     }
@@ -233,6 +241,7 @@ inline void weigh_tile_of(const Problem &problem, const Slab &slab, const Tile<T
     along1[r] += by.along1;
     along2[c] += by.along2;
   });
+  *by_margin = total;
 }
 
 // What is not finite taken for 0: `along` of its pairs is NaN where they count, and where they do not it must not show.
@@ -275,15 +284,17 @@ inline void gather_tile_of(const Problem &problem, const Slab &slab, int64_t ind
     const int present = rows - first_of_group < kGroup ? rows - first_of_group : kGroup;
     int taken = 0;
     for (int k = 0; k < count; ++k) {
-      bool is_any = false;
-      for (int r = 0; r < kGroup; ++r) {
-        const double coefficient = r < present ? from[r * row_step + k * term_step] : 0;
-        to[r * kDepth + taken] = coefficient;
-        is_any |= coefficient != 0;
-      }
-      places[taken] = k * kPanel;
-      taken += is_any;
+      uint64_t bits = 0;
+      for (int r = 0; r < present; ++r) bits |= bit_cast<uint64_t>(from[r * row_step + k * term_step]);
+      places[taken] = k;
+      taken += bits != 0;
     }
+    for (int r = 0; r < kGroup; ++r) {
+      for (int k = 0; k < taken; ++k) {
+        to[r * kDepth + k] = r < present ? from[r * row_step + places[k] * term_step] : 0;
+      }
+    }
+    for (int k = 0; k < taken; ++k) places[k] *= kPanel;
     return taken;
   };
   const auto pack_panel = [&](int column, int64_t start, int count, double *panel) {
