@@ -141,11 +141,11 @@ def _contestant(name, problem, margin):
     return _mindspore(problem, functools.partial(_Loss, margin))
 
 
-def _peak(name, rows, margin):
+def _peak(name, rows):
     """How many MiB the first value with gradients raises the peak of this process."""
-    call = _contestant(name, _Problem(rows), margin)('mean')[1]
+    call = _contestant(name, _Problem(rows), MARGINS[0])('mean')[1]
     # What compiling and starting the threads takes is no part of it.
-    _contestant(name, _Problem(16), margin)('mean')[1]()
+    _contestant(name, _Problem(16), MARGINS[0])('mean')[1]()
 
     def status(field):
         return next(int(line.split()[1]) for line in (_PROCESS / 'status').read_text().splitlines()
@@ -157,8 +157,8 @@ def _peak(name, rows, margin):
     return (status('VmHWM') - before) / 1024
 
 
-def _peak_in_a_process(*arguments):
-    command = [sys.executable, '-m', 'benchmarks.all_pairs', '--peak', *map(str, arguments)]
+def _peak_in_a_process(name, rows):
+    command = [sys.executable, '-m', 'benchmarks.all_pairs', '--peak', name, str(rows)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
 
 
@@ -170,7 +170,7 @@ def _errors(contestant, truth):
     return {'loss_error': f'{of_loss:.2g}', 'gradient_error': f'{of_gradient:.2g}'}
 
 
-def _rows(rows, margin, rounds, seconds):
+def _rows(rows, margin, rounds, seconds, peaks):
     problem = _Problem(rows)
     truth = problem.truth(margin)
     contestants = {name: _contestant(name, problem, margin) for name in NAMES}
@@ -180,7 +180,7 @@ def _rows(rows, margin, rounds, seconds):
         yield {'rows': rows, 'length': LENGTH, 'margin': margin, 'contestant': name,
                **{f'{what}_median_ms': f'{np.median(found[name]):.4g}'
                   for what, found in zip(('forward', 'both'), times)},
-               **_errors(contestant, truth), 'peak_mib': f'{_peak_in_a_process(name, rows, margin):.0f}'}
+               **_errors(contestant, truth), 'peak_mib': f'{peaks[name, rows]:.0f}'}
 
 
 def main():
@@ -188,17 +188,18 @@ def main():
     parser = records.argument_parser(__doc__)
     parser.add_argument('--rounds', type=int, default=15)
     parser.add_argument('--seconds', type=float, default=2)
-    parser.add_argument('--peak', nargs=3, help='print the peak of a contestant, for so many rows and this margin')
+    parser.add_argument('--peak', nargs=2, help='print the peak of a contestant, for so many rows')
     arguments = parser.parse_args()
     ms.set_context(mode=ms.GRAPH_MODE)
     if arguments.peak:
-        name, rows, margin = arguments.peak
-        print(_peak(name, int(rows), float(margin)))
+        name, rows = arguments.peak
+        print(_peak(name, int(rows)))
         return
     modules = [importlib.import_module('torch')]
     print(describe(*modules))
+    peaks = {(name, rows): _peak_in_a_process(name, rows) for name in NAMES for rows in ROWS}
     rows = records.printed(row for rows in ROWS for margin in MARGINS
-                           for row in _rows(rows, margin, arguments.rounds, arguments.seconds))
+                           for row in _rows(rows, margin, arguments.rounds, arguments.seconds, peaks))
     if arguments.csv:
         records.save(arguments.csv, rows, modules)
 

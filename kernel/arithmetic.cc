@@ -37,7 +37,12 @@ void forward_of(const Problem &problem, int64_t first_block, int64_t last_block,
     Cosine cosines[kMaxLanes];
     if (labels_of(problem, block, labels)) cosines_of(problem, block, labels, false, cosines);
     for (int i = 0; i < block.count; ++i) {
-      take_loss(problem, labels[i], cosines[i], block.first_pair + i, sum);
+      const double loss = loss_of(labels[i], cosines[i]);
+      if (problem.reduction == Reduction::kNone) {
+        set_number(loss, problem.losses, problem.losses_dtype, block.first_pair + i);
+      } else {
+        sum->add(loss);
+      }
     }
   }
 }
@@ -52,8 +57,11 @@ void backward_of(const Problem &problem, int64_t first_block, int64_t last_block
     bool counts[kMaxLanes];
     if (labels_of(problem, block, labels)) cosines_of(problem, block, labels, true, cosines);
     for (int i = 0; i < block.count; ++i) {
-      const auto upstream = [&] { return upstream_of(problem, block.first_pair + i); };
-      counts[i] = weigh(labels[i], cosines[i], upstream, &weights[i], by_margin);
+      counts[i] = has_gradient(labels[i], cosines[i]);
+      if (!counts[i]) continue;
+      const double upstream = upstream_of(problem, block.first_pair + i);
+      weights[i] = labels[i] == Label::kSimilar ? -upstream : upstream;
+      if (labels[i] == Label::kDissimilar) by_margin->add(-upstream);
     }
     if (problem.coefficients != nullptr) {
       write_coefficients(problem, block, cosines, weights, counts);
@@ -67,15 +75,20 @@ void backward_of(const Problem &problem, int64_t first_block, int64_t last_block
 template <class T>
 void forward_of_tiles(const Problem &problem, int64_t first, int64_t last, CompensatedSum *sum) {
   Scratch scratch;
-  // Here and not behind a pointer, where each addition would wait for the last to be stored.
-  CompensatedSum total = *sum;
+  const int64_t step = problem.all_pairs.columns.stride_of_pairs;
   for (int64_t index = first; index < last; ++index) {
     const Tile<T> tile(problem, index);
-    take_cosines<false>(problem, tile, &scratch, [&](int, int, Label label, const Cosine &cosine, int64_t pair) {
-      take_loss(problem, label, cosine, pair, &total);
-    });
+    take_cosines<false>(
+        problem, tile, &scratch, [&](int, int64_t first_pair, const Label *labels, const Cosine *cosines) {
+          if (problem.reduction == Reduction::kNone) {
+            for (int c = 0; c < tile.columns; ++c) {
+              set_number(loss_of(labels[c], cosines[c]), problem.losses, problem.losses_dtype, first_pair + c * step);
+            }
+          } else {
+            for (int c = 0; c < tile.columns; ++c) sum->add(loss_of(labels[c], cosines[c]));
+          }
+        });
   }
-  *sum = total;
 }
 
 void forward(const Problem &problem, int64_t first_block, int64_t last_block, CompensatedSum *sum) {

@@ -31,18 +31,9 @@ namespace ms_cosine_loss {
 // Internal linkage, for the reason given in element.h.
 namespace {
 
-// Whether a pair has a gradient, and its weight: the upstream gradient with the sign of its label, whose part in the
-// gradient of the margin is added to `by_margin`.
-template <class Upstream>
-inline bool weigh(Label label, const Cosine &cosine, const Upstream &upstream_of_pair, double *weight,
-                  CompensatedSum *by_margin) {
-  if (label == Label::kIgnored) return false;
-  // A closed hinge; NaN is not below 0.
-  if (label == Label::kDissimilar && cosine.gap < 0) return false;
-  const double upstream = upstream_of_pair();
-  *weight = label == Label::kSimilar ? -upstream : upstream;
-  if (label == Label::kDissimilar) by_margin->add(-upstream);
-  return true;
+// Whether a pair has a gradient: not where the hinge is closed. NaN is not below 0.
+inline bool has_gradient(Label label, const Cosine &cosine) {
+  return label == Label::kSimilar || (label == Label::kDissimilar && !(cosine.gap < 0));
 }
 
 // The coefficients of a pair whose upstream gradient is `weight`.

@@ -87,15 +87,10 @@ inline Cosine cosine_of(Sums<DoubleDouble> sums, Label label, double eps, double
   return {1 / std::sqrt(square1.high), 1 / std::sqrt(square2.high), cosine.high, gap_of(cosine, label, margin), 0, 0};
 }
 
-// The loss of a pair, written out or added to `sum`.
-inline void take_loss(const Problem &problem, Label label, const Cosine &cosine, int64_t pair, CompensatedSum *sum) {
+inline double loss_of(Label label, const Cosine &cosine) {
   double loss = label == Label::kIgnored ? 0 : cosine.gap;
   if (loss < 0) loss = 0;
-  if (problem.reduction == Reduction::kNone) {
-    set_number(loss, problem.losses, problem.losses_dtype, pair);
-  } else {
-    sum->add(loss);
-  }
+  return loss;
 }
 
 // The exponent that brings x, and sqrt(eps) beside it, to about 1; 0 for zeros and for what is not finite.

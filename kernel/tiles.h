@@ -181,7 +181,7 @@ inline void sum_tile(const Problem &problem, const Tile<T> &tile, Scratch *scrat
   multiply_tile(tile.rows, tile.columns, problem.length, pack_rows, pack_panel, scratch);
 }
 
-// Calls `use(row, column, label, cosine, pair)` for each pair of a tile; ignored ones have no cosine.
+// Calls `use(row, first pair, labels, cosines)` for each row of a tile; ignored pairs have no cosine.
 template <bool kForGradient, class T, class Use>
 inline void take_cosines(const Problem &problem, const Tile<T> &tile, Scratch *scratch, const Use &use) {
   sum_tile(problem, tile, scratch);
@@ -191,24 +191,24 @@ inline void take_cosines(const Problem &problem, const Tile<T> &tile, Scratch *s
   for (int r = 0; r < tile.rows; ++r) {
     const int64_t first_pair = tile.first_pair + r * problem.all_pairs.rows.stride_of_pairs;
     Label labels[kTileColumns];
+    Cosine cosines[kTileColumns];
+    int again[kTileColumns], again_count = 0;
     read_labels(problem, first_pair, step, tile.columns, labels);
     const double square1 = scratch->squares1[r], norm1 = std::sqrt(square1 + problem.eps);
     for (int c = 0; c < tile.columns; ++c) {
-      const int64_t pair =
-          tile.first_pair + r * problem.all_pairs.rows.stride_of_pairs + c * problem.all_pairs.columns.stride_of_pairs;
-      const Label label = label_of(problem, pair);
-      Cosine cosine;
-      if (label != Label::kIgnored) {
-        const Sums<double> sums = {scratch->sums[r][c], square1, scratch->squares2[c]};
-        cosine = cosine_of(sums.product, norm1, norms2[c], label, problem.margin, kForGradient);
-        // Half types too are summed in double here, and so hold as long as float32.
-        if (!suffices<float>(sums, cosine, kForGradient)) {
-          const Block<T> block = {tile.x1 + r * tile.stride1, tile.x2 + c * tile.stride2, 0, 0, pair, 1};
-          cosines_of(problem, block, &label, kForGradient, &cosine);
-        }
-      }
-      use(r, c, label, cosine, pair);
+      if (labels[c] == Label::kIgnored) continue;
+      const Sums<double> sums = {scratch->sums[r][c], square1, scratch->squares2[c]};
+      cosines[c] = cosine_of(sums.product, norm1, norms2[c], labels[c], problem.margin, kForGradient);
+      // Half types too are summed in double here, and so hold as long as float32.
+      if (!suffices<float>(sums, cosines[c], kForGradient)) again[again_count++] = c;
     }
+    // By themselves: a call among the others keeps their numbers out of registers.
+    for (int i = 0; i < again_count; ++i) {
+      const int c = again[i];
+      const Block<T> block = {tile.x1 + r * tile.stride1, tile.x2 + c * tile.stride2, 0, 0, first_pair + c * step, 1};
+      cosines_of(problem, block, &labels[c], kForGradient, &cosines[c]);
+    }
+    use(r, first_pair, labels, cosines);
   }
 }
 
@@ -226,22 +226,26 @@ inline void weigh_tile_of(const Problem &problem, const Slab &slab, const Tile<T
       slab.along2 + (block * all.row_tiles() + tile.first_row / kTileRows) * all.columns.length + tile.first_column;
   std::memset(along1, 0, tile.rows * sizeof(double));
   std::memset(along2, 0, tile.columns * sizeof(double));
-  CompensatedSum total = *by_margin;
+  const int64_t step = all.columns.stride_of_pairs;
   const double common = problem.reduction == Reduction::kNone ? 0 : upstream_of(problem, 0);
-  take_cosines<true>(problem, tile, &scratch, [&](int r, int c, Label label, const Cosine &cosine, int64_t pair) {
-    double weight;
-    double *to = across + r * all.columns.length + c;
-    const auto upstream = [&] { return problem.reduction == Reduction::kNone ? upstream_of(problem, pair) : common; };
-    if (!weigh(label, cosine, upstream, &weight, &total)) {
-      *to = 0;
-      return;
-    }
-    const Coefficients by = coefficients_of(cosine, weight);
-    *to = by.across;
-    along1[r] += by.along1;
-    along2[c] += by.along2;
-  });
-  *by_margin = total;
+  take_cosines<true>(
+      problem, tile, &scratch, [&](int r, int64_t first_pair, const Label *labels, const Cosine *cosines) {
+        double *to = across + r * all.columns.length;
+        double upstreams[kTileColumns];
+        for (int c = 0; c < tile.columns; ++c) {
+          upstreams[c] = problem.reduction == Reduction::kNone ? upstream_of(problem, first_pair + c * step) : common;
+        }
+        for (int c = 0; c < tile.columns; ++c) {
+          to[c] = 0;
+          if (!has_gradient(labels[c], cosines[c])) continue;
+          const Coefficients by =
+              coefficients_of(cosines[c], labels[c] == Label::kSimilar ? -upstreams[c] : upstreams[c]);
+          to[c] = by.across;
+          along1[r] += by.along1;
+          along2[c] += by.along2;
+          if (labels[c] == Label::kDissimilar) by_margin->add(-upstreams[c]);
+        }
+      });
 }
 
 // What is not finite taken for 0: `along` of its pairs is NaN where they count, and where they do not it must not show.
@@ -282,12 +286,14 @@ inline void gather_tile_of(const Problem &problem, const Slab &slab, int64_t ind
   const auto pack_rows = [&](int first_of_group, int64_t start, int count, double *to, int32_t *places) {
     const double *from = across + (first + first_of_group) * row_step + start * term_step;
     const int present = rows - first_of_group < kGroup ? rows - first_of_group : kGroup;
+    uint64_t bits[kDepth] = {};
+    for (int r = 0; r < present; ++r) {
+      for (int k = 0; k < count; ++k) bits[k] |= bit_cast<uint64_t>(from[r * row_step + k * term_step]);
+    }
     int taken = 0;
     for (int k = 0; k < count; ++k) {
-      uint64_t bits = 0;
-      for (int r = 0; r < present; ++r) bits |= bit_cast<uint64_t>(from[r * row_step + k * term_step]);
       places[taken] = k;
-      taken += bits != 0;
+      taken += bits[k] != 0;
     }
     for (int r = 0; r < kGroup; ++r) {
       for (int k = 0; k < taken; ++k) {
