@@ -49,6 +49,7 @@ static_assert(kTileRows % kGroup == 0 && kTileColumns % kPanel == 0, "whole grou
 
 // Terms of the sums that are taken at a time: a panel of them fits the first cache.
 constexpr int kDepth = 128;
+static_assert(kDepth % kWidth == 0, "whole registers");
 
 // 230 KiB, on the stack: tasks must not throw.
 struct alignas(64) Scratch {
@@ -174,7 +175,7 @@ inline void sum_tile(const Problem &problem, const Tile<T> &tile, Scratch *scrat
       }
       scratch->squares2[first + c] +=
           square_of(tile.x2 + (first + c) * tile.stride2 + start, count, [panel, c](int k, Doubles elements) {
-            for (int i = 0; i < kWidth && k + i < kDepth; ++i) panel[(k + i) * kPanel + c] = elements[i];
+            for (int i = 0; i < kWidth; ++i) panel[(k + i) * kPanel + c] = elements[i];
           });
     }
   };
