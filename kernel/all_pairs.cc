@@ -33,7 +33,7 @@ void write_all_pairs(const Problem &problem, const InstructionSet &set, int thre
   const int64_t row_tiles_each = std::max(int64_t{1}, kSlabPairs / (columns * kTileRows));
   const int64_t rows_each = std::min(rows, row_tiles_each * kTileRows);
   const int64_t blocks_each = std::min(blocks, std::max(int64_t{1}, kSlabPairs / all.pairs()));
-  std::vector<double> across(blocks_each * rows_each * columns);
+  std::vector<double> across(blocks_each * rows_each * all.stride());
   std::vector<double> along1(blocks_each * all.column_tiles() * rows), along2(blocks_each * all.row_tiles() * columns);
   std::vector<double> sums2(rows_each < rows ? columns * problem.length : 0);
   for (int64_t block = 0; block < blocks; block += blocks_each) {

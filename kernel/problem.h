@@ -73,6 +73,9 @@ struct AllPairs {
   int64_t column_tiles() const { return parts_of(columns.length, kTileColumns); }
   int64_t tiles() const { return row_tiles() * column_tiles(); }
   int64_t pairs() const { return rows.length * columns.length; }
+  // From a row of coefficients to the next: an odd number of cache lines, so that a column of them does not meet in one
+  // set of the cache.
+  int64_t stride() const { return 8 * (parts_of(columns.length, 8) | 1); }
 };
 
 // Some rows of an outer block, or all of several blocks, and the coefficients of their pairs.
@@ -81,7 +84,7 @@ struct Slab {
   int64_t first_row;
   int64_t rows;
   bool is_last;
-  // `across` of each pair, a row after the other.
+  // `across` of each pair, [block][row of the slab][column], with AllPairs::stride().
   double *across;
   // For each tile the sums of `along1` over its columns, and of `along2` over its rows: [block][column tile][row of the
   // block], [block][row tile][column].

@@ -220,7 +220,7 @@ inline void weigh_tile_of(const Problem &problem, const Slab &slab, const Tile<T
   const AllPairs &all = problem.all_pairs;
   const int64_t block = tile.block - slab.first_block;
   double *across =
-      slab.across + (block * slab.rows + tile.first_row - slab.first_row) * all.columns.length + tile.first_column;
+      slab.across + (block * slab.rows + tile.first_row - slab.first_row) * all.stride() + tile.first_column;
   double *along1 =
       slab.along1 + (block * all.column_tiles() + tile.first_column / kTileColumns) * all.rows.length + tile.first_row;
   double *along2 =
@@ -231,7 +231,7 @@ inline void weigh_tile_of(const Problem &problem, const Slab &slab, const Tile<T
   const double common = problem.reduction == Reduction::kNone ? 0 : upstream_of(problem, 0);
   take_cosines<true>(
       problem, tile, &scratch, [&](int r, int64_t first_pair, const Label *labels, const Cosine *cosines) {
-        double *to = across + r * all.columns.length;
+        double *to = across + r * all.stride();
         double upstreams[kTileColumns];
         for (int c = 0; c < tile.columns; ++c) {
           upstreams[c] = problem.reduction == Reduction::kNone ? upstream_of(problem, first_pair + c * step) : common;
@@ -266,10 +266,10 @@ inline void gather_tile_of(const Problem &problem, const Slab &slab, int64_t ind
   index %= tiles;
   const bool is_first = index < tiles1;
   const Place place = place_of(all.outer, slab.first_block + block);
-  const int64_t stride = all.columns.length;
   // The vectors that get a gradient, counted from the first of the slab, and the others.
   const int64_t first = (is_first ? index : index - tiles1) * kTileRows;
-  const int64_t own_count = is_first ? slab.rows : stride, depth = is_first ? stride : slab.rows;
+  const int64_t own_count = is_first ? slab.rows : all.columns.length;
+  const int64_t depth = is_first ? all.columns.length : slab.rows;
   const int rows = static_cast<int>(own_count - first < kTileRows ? own_count - first : kTileRows);
   const int64_t left = problem.length - first_element;
   const int columns = static_cast<int>(left < kTileColumns ? left : kTileColumns);
@@ -279,29 +279,25 @@ inline void gather_tile_of(const Problem &problem, const Slab &slab, int64_t ind
   const int64_t own_stride = is_first ? all.rows.stride1 : all.columns.stride2;
   const int64_t other_stride = is_first ? all.columns.stride2 : all.rows.stride1;
   const T *own = (is_first ? x1 : x2) + first * own_stride, *other = is_first ? x2 : x1;
-  const double *across = slab.across + block * slab.rows * stride;
+  const double *across = slab.across + block * slab.rows * all.stride();
   // From a row of the coefficients to the next, and from a term to the next.
-  const int64_t row_step = is_first ? stride : 1, term_step = is_first ? 1 : stride;
+  const int64_t row_step = is_first ? all.stride() : 1, term_step = is_first ? 1 : all.stride();
 
   // Without the terms that no row of the group has: a hinge that is closed, a label that is ignored.
   const auto pack_rows = [&](int first_of_group, int64_t start, int count, double *to, int32_t *places) {
     const double *from = across + (first + first_of_group) * row_step + start * term_step;
     const int present = rows - first_of_group < kGroup ? rows - first_of_group : kGroup;
-    uint64_t bits[kDepth] = {};
-    for (int r = 0; r < present; ++r) {
-      for (int k = 0; k < count; ++k) bits[k] |= bit_cast<uint64_t>(from[r * row_step + k * term_step]);
-    }
     int taken = 0;
     for (int k = 0; k < count; ++k) {
-      places[taken] = k;
-      taken += bits[k] != 0;
-    }
-    for (int r = 0; r < kGroup; ++r) {
-      for (int k = 0; k < taken; ++k) {
-        to[r * kDepth + k] = r < present ? from[r * row_step + places[k] * term_step] : 0;
+      uint64_t bits = 0;
+      for (int r = 0; r < kGroup; ++r) {
+        const double coefficient = r < present ? from[r * row_step + k * term_step] : 0;
+        bits |= bit_cast<uint64_t>(coefficient);
+        to[r * kDepth + taken] = coefficient;
       }
+      places[taken] = k * kPanel;
+      taken += bits != 0;
     }
-    for (int k = 0; k < taken; ++k) places[k] *= kPanel;
     return taken;
   };
   const auto pack_panel = [&](int column, int64_t start, int count, double *panel) {
@@ -331,7 +327,7 @@ inline void gather_tile_of(const Problem &problem, const Slab &slab, int64_t ind
         along += slab.along1[(block * all.column_tiles() + t) * all.rows.length + slab.first_row + first + r];
     } else {
       for (int64_t t = 0; t < all.row_tiles(); ++t)
-        along += slab.along2[(block * all.row_tiles() + t) * stride + first + r];
+        along += slab.along2[(block * all.row_tiles() + t) * all.columns.length + first + r];
     }
     const T *from = own + r * own_stride;
     T *to = static_cast<T *>(is_first ? problem.gradient1 : problem.gradient2) + (is_first ? at1 : at2) +

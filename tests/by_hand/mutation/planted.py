@@ -138,7 +138,7 @@ KERNEL = (
     ('broadcast.cc', "index < summed_size; ++index", "index < 1; ++index", 'one pair of many is gathered'),
     ('broadcast.cc', "axis.*own_stride == 0 ? &summed : &kept", "&kept", 'broadcast axes are kept'),
     ('broadcast.cc', "compensations[i] += error;", "", 'the sum over the batch is not compensated'),
-    ('tiles.h', "taken += bits[k] != 0;", "taken += bits[k] != 0 && k + 1 < kDepth;", 'the last term of a depth is left out'),
+    ('tiles.h', "taken += bits != 0;", "taken += bits != 0 && k + 1 < kDepth;", 'the last term of a depth is left out'),
     ('tiles.h', "Doubles{} + along,", "Doubles{} - along,", 'the sign of what is along the vector'),
     ('tiles.h', "norms2[c], labels", "norms2[c == 0 ? 0 : c - 1], labels", 'the norm of another vector'),
     ('tiles.h', "sums[i] += so_far[i];", ";", 'one slab of many'),
