@@ -22,8 +22,8 @@
 namespace ms_cosine_loss {
 namespace {
 
-// Coefficients that are kept at a time: 8 MiB of them, or those of one row of tiles.
-constexpr int64_t kSlabPairs = int64_t{1} << 20;
+// Coefficients that are kept at a time: 2 MiB of them, or those of one row of tiles.
+constexpr int64_t kSlabPairs = int64_t{1} << 18;
 
 }  // namespace
 
