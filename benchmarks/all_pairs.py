@@ -111,7 +111,7 @@ def _mindspore(problem, make):
 
 def _torch(problem, margin):
     torch = importlib.import_module('torch')
-    torch.set_num_threads(os.cpu_count())
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
     x1, x2 = (torch.tensor(x).requires_grad_() for x in (problem.x1, problem.x2))
     is_similar = torch.tensor(problem.labels) == 1
 
