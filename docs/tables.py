@@ -170,6 +170,16 @@ def margin():
                   ) + _measured('margin')
 
 
+def all_pairs():
+    """Milliseconds, errors and memory of all pairs of a batch, by margin."""
+    figures = ('forward_median_ms', 'both_median_ms', 'loss_error', 'gradient_error', 'peak_mib')
+    return _table(['N', 'margin', '', 'forward, ms', 'forward + backward, ms', 'error of a loss', 'of a gradient',
+                   'MiB'],
+                  [[row['rows'], row['margin'], NAMES.get(row['contestant'], row['contestant']),
+                    *(_number(row[name]) for name in figures)] for row in _read('all_pairs.csv')], texts=3
+                  ) + _measured('all_pairs')
+
+
 def versions():
     """Which MindSpore was tested on which Python, a row for each MindSpore."""
     rows = _read('versions.csv')
@@ -265,8 +275,8 @@ def launches_of_layouts():
 
 
 TABLES = {make.__name__: make for make in (speed, speed_forward, speed_both, speed_pynative, speed_error, speed_in_full,
-                                           error, memory, training, margin, versions, compatibility, failure_modes,
-                                           launches, launches_of_layouts)}
+                                           error, memory, training, margin, all_pairs, versions, compatibility,
+                                           failure_modes, launches, launches_of_layouts)}
 PAGES = (*DOCS.parent.glob('README*.md'), *DOCS.glob('**/*.md'))
 
 

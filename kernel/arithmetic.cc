@@ -15,6 +15,7 @@
 // The passes over the blocks of a problem. This file is compiled once for each instruction set, under another value of
 // MS_COSINE_LOSS_INSTRUCTION_SET.
 #include <cstdint>
+#include <type_traits>
 
 #include "blocks.h"
 #include "dtypes.h"
@@ -22,6 +23,7 @@
 #include "pairs.h"
 #include "problem.h"
 #include "tail.h"
+#include "tiles.h"
 #include "vectors.h"
 
 namespace ms_cosine_loss {
@@ -35,8 +37,7 @@ void forward_of(const Problem &problem, int64_t first_block, int64_t last_block,
     Cosine cosines[kMaxLanes];
     if (labels_of(problem, block, labels)) cosines_of(problem, block, labels, false, cosines);
     for (int i = 0; i < block.count; ++i) {
-      double loss = labels[i] == Label::kIgnored ? 0 : cosines[i].unclamped_loss;
-      if (loss < 0) loss = 0;
+      const double loss = loss_of(labels[i], cosines[i]);
       if (problem.reduction == Reduction::kNone) {
         set_number(loss, problem.losses, problem.losses_dtype, block.first_pair + i);
       } else {
@@ -53,16 +54,14 @@ void backward_of(const Problem &problem, int64_t first_block, int64_t last_block
     Label labels[kMaxLanes];
     Cosine cosines[kMaxLanes];
     double weights[kMaxLanes];
-    bool counts[kMaxLanes] = {};
+    bool counts[kMaxLanes];
     if (labels_of(problem, block, labels)) cosines_of(problem, block, labels, true, cosines);
     for (int i = 0; i < block.count; ++i) {
-      if (labels[i] == Label::kIgnored) continue;
-      // A closed hinge; NaN is not below 0.
-      if (labels[i] == Label::kDissimilar && cosines[i].unclamped_loss < 0) continue;
-      const double weight = upstream_of(problem, block.first_pair + i);
-      weights[i] = labels[i] == Label::kSimilar ? -weight : weight;
-      if (labels[i] == Label::kDissimilar) by_margin->add(-weight);
-      counts[i] = true;
+      counts[i] = has_gradient(labels[i], cosines[i]);
+      if (!counts[i]) continue;
+      const double upstream = upstream_of(problem, block.first_pair + i);
+      weights[i] = labels[i] == Label::kSimilar ? -upstream : upstream;
+      if (labels[i] == Label::kDissimilar) by_margin->add(-upstream);
     }
     if (problem.coefficients != nullptr) {
       write_coefficients(problem, block, cosines, weights, counts);
@@ -73,13 +72,52 @@ void backward_of(const Problem &problem, int64_t first_block, int64_t last_block
   if (problem.can_stream) finish_streaming();
 }
 
+template <class T>
+void forward_of_tiles(const Problem &problem, int64_t first, int64_t last, CompensatedSum *sum) {
+  Scratch scratch;
+  const int64_t step = problem.all_pairs.columns.stride_of_pairs;
+  for (int64_t index = first; index < last; ++index) {
+    const Tile<T> tile(problem, index);
+    take_cosines<false>(
+        problem, tile, &scratch, [&](int, int64_t first_pair, const Label *labels, const Cosine *cosines) {
+          if (problem.reduction == Reduction::kNone) {
+            for (int c = 0; c < tile.columns; ++c) {
+              set_number(loss_of(labels[c], cosines[c]), problem.losses, problem.losses_dtype, first_pair + c * step);
+            }
+          } else {
+            for (int c = 0; c < tile.columns; ++c) sum->add(loss_of(labels[c], cosines[c]));
+          }
+        });
+  }
+}
+
 void forward(const Problem &problem, int64_t first_block, int64_t last_block, CompensatedSum *sum) {
-  with_real(problem.dtype, [&](auto zero) { forward_of<decltype(zero)>(problem, first_block, last_block, sum); });
+  with_real(problem.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    if constexpr (!std::is_same_v<T, double>) {
+      if (problem.all_pairs.is_taken) return forward_of_tiles<T>(problem, first_block, last_block, sum);
+    }
+    forward_of<T>(problem, first_block, last_block, sum);
+  });
 }
 
 void backward(const Problem &problem, int64_t first_block, int64_t last_block, CompensatedSum *by_margin) {
   with_real(problem.dtype,
             [&](auto zero) { backward_of<decltype(zero)>(problem, first_block, last_block, by_margin); });
+}
+
+void weigh_tile(const Problem &problem, const Slab &slab, int64_t tile, CompensatedSum *by_margin) {
+  with_real(problem.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    if constexpr (!std::is_same_v<T, double>) weigh_tile_of(problem, slab, Tile<T>(problem, tile), by_margin);
+  });
+}
+
+void gather_tile(const Problem &problem, const Slab &slab, int64_t index) {
+  with_real(problem.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    if constexpr (!std::is_same_v<T, double>) gather_tile_of<T>(problem, slab, index);
+  });
 }
 
 }  // namespace
@@ -89,6 +127,6 @@ void backward(const Problem &problem, int64_t first_block, int64_t last_block, C
 
 extern const InstructionSet MS_COSINE_LOSS_INSTRUCTION_SET;
 const InstructionSet MS_COSINE_LOSS_INSTRUCTION_SET = {MS_COSINE_LOSS_NAME_OF(MS_COSINE_LOSS_INSTRUCTION_SET), forward,
-                                                       backward};
+                                                       backward, weigh_tile, gather_tile};
 
 }  // namespace ms_cosine_loss

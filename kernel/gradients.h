@@ -31,6 +31,11 @@ namespace ms_cosine_loss {
 // Internal linkage, for the reason given in element.h.
 namespace {
 
+// Whether a pair has a gradient: not where the hinge is closed. NaN is not below 0.
+inline bool has_gradient(Label label, const Cosine &cosine) {
+  return label == Label::kSimilar || (label == Label::kDissimilar && !(cosine.unclamped_loss < 0));
+}
+
 // The coefficients of a pair whose upstream gradient is `weight`.
 inline Coefficients coefficients_of(const Cosine &cosine, double weight) {
   // With a tiny eps the factors of two zero vectors overflow, and 0 times infinity would be NaN.

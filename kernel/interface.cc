@@ -25,6 +25,7 @@
 #include <utility>
 #include <vector>
 
+#include "all_pairs.h"
 #include "broadcast.h"
 #include "dtypes.h"
 #include "element.h"
@@ -233,11 +234,17 @@ int backward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
     write_margin_gradient(0, params, dtypes, kMarginGradient);
     return 0;
   }
+  const InstructionSet &set = instruction_set();
+  if (problem.all_pairs.is_taken) {
+    std::vector<CompensatedSum> by_margin(problem.blocks());
+    write_all_pairs(problem, set, threads, by_margin.data());
+    write_margin_gradient(total_of(by_margin), params, dtypes, kMarginGradient);
+    return 0;
+  }
   problem.can_stream = 2 * problem.pairs * problem.length * size_of(problem.dtype) > share_of_last_cache();
   std::vector<Coefficients> coefficients(problem.is_broadcast ? problem.pairs : 0);
   if (problem.is_broadcast) problem.coefficients = coefficients.data();
   const Tasks tasks(problem);
-  const InstructionSet &set = instruction_set();
   std::vector<CompensatedSum> by_margin(tasks.count);
   run_in_parallel(threads, tasks.count,
                   [&](int64_t task) { set.backward(problem, tasks.first(task), tasks.last(task), &by_margin[task]); });

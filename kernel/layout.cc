@@ -15,6 +15,34 @@
 #include "layout.h"
 
 namespace ms_cosine_loss {
+namespace {
+
+// Vectors on each side from which on tiles are faster.
+constexpr int64_t kFewestVectors = 8;
+
+AllPairs all_pairs_of(const Problem &problem) {
+  AllPairs result = {};
+  // float64 is summed to twice its precision, which tiles do not do.
+  if (!problem.has_rows || problem.dtype == Dtype::kFloat64) return result;
+  int repeated1 = 0, repeated2 = 0;
+  for (int i = 0; i < problem.batch.count; ++i) {
+    const Axis &axis = problem.batch.axes[i];
+    if (axis.stride2 == 0) {
+      ++repeated2;
+      result.rows = axis;
+    } else if (axis.stride1 == 0) {
+      ++repeated1;
+      result.columns = axis;
+    } else {
+      result.outer.axes[result.outer.count++] = axis;
+    }
+  }
+  result.is_taken = repeated1 == 1 && repeated2 == 1 && result.rows.length >= kFewestVectors &&
+                    result.columns.length >= kFewestVectors && problem.length > 0;
+  return result;
+}
+
+}  // namespace
 
 void lay_out(const int64_t *shape1, const int64_t *shape2, int rank, int axis, Problem *problem) {
   int64_t strides1[kMaxRank], strides2[kMaxRank];
@@ -64,6 +92,7 @@ void lay_out(const int64_t *shape1, const int64_t *shape2, int rank, int axis, P
     batch.axes[i].stride_of_pairs = pairs;
     pairs *= batch.axes[i].length;
   }
+  problem->all_pairs = all_pairs_of(*problem);
 }
 
 }  // namespace ms_cosine_loss

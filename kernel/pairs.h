@@ -43,6 +43,14 @@ inline Label label_of(const Problem &problem, int64_t pair) {
                    [&](auto zero) { return label_from(static_cast<const decltype(zero) *>(problem.labels)[pair]); });
 }
 
+// Those of some pairs that lie `step` apart.
+inline void read_labels(const Problem &problem, int64_t first, int64_t step, int count, Label *labels) {
+  with_type(problem.labels_dtype, [&](auto zero) {
+    const auto *from = static_cast<const decltype(zero) *>(problem.labels) + first;
+    for (int i = 0; i < count; ++i) labels[i] = label_from(from[i * step]);
+  });
+}
+
 inline double number_at(const void *numbers, Dtype dtype, int64_t index) {
   return with_real(dtype, [&](auto zero) { return widened(static_cast<const decltype(zero) *>(numbers)[index]); });
 }

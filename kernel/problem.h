@@ -18,6 +18,8 @@
 
 #include <cstdint>
 
+#include "double_double.h"
+
 namespace ms_cosine_loss {
 
 enum class Dtype { kUnknown, kInt8, kInt16, kInt32, kInt64, kFloat16, kBFloat16, kFloat32, kFloat64 };
@@ -53,6 +55,45 @@ struct Coefficients {
   int exponent2;
 };
 
+// Where every vector of x1 meets every vector of x2: tiles of some rows, which are vectors of x1, and some columns, of
+// x2, repeated over `outer`.
+constexpr int kTileRows = 64;
+// The vectors of a tile, or the elements of its rows; of whole panels for every instruction set (tiles.h).
+constexpr int kTileColumns = 264;
+
+inline int64_t parts_of(int64_t length, int64_t part) { return (length + part - 1) / part; }
+
+struct AllPairs {
+  bool is_taken;
+  Axis rows;
+  Axis columns;
+  Axes outer;
+
+  int64_t row_tiles() const { return parts_of(rows.length, kTileRows); }
+  int64_t column_tiles() const { return parts_of(columns.length, kTileColumns); }
+  int64_t tiles() const { return row_tiles() * column_tiles(); }
+  int64_t pairs() const { return rows.length * columns.length; }
+  // From a row of coefficients to the next: an odd number of cache lines, so that a column of them does not meet in one
+  // set of the cache.
+  int64_t stride() const { return 8 * (parts_of(columns.length, 8) | 1); }
+};
+
+// Some rows of an outer block, or all of several blocks, and the coefficients of their pairs.
+struct Slab {
+  int64_t first_block;
+  int64_t first_row;
+  int64_t rows;
+  bool is_last;
+  // `cross` of each pair, [block][row of the slab][column], with AllPairs::stride().
+  double *cross;
+  // For each tile the sums of `self1` over its columns, and of `self2` over its rows: [block][column tile][row of the
+  // block], [block][row tile][column].
+  double *self1;
+  double *self2;
+  // What the slabs before add to the gradient of x2, [column][element]; null where there is only one.
+  double *sums2;
+};
+
 struct Problem {
   const void *x1;
   const void *x2;
@@ -74,6 +115,7 @@ struct Problem {
   Axes batch;
   int64_t pairs;
   bool is_broadcast;
+  AllPairs all_pairs;
 
   double margin;
   double eps;
@@ -91,10 +133,13 @@ struct Problem {
   Coefficients *coefficients;
   bool can_stream;
 
-  // A block is one contiguous row, or up to kMaxLanes pairs side by side.
+  // A block is one contiguous row, up to kMaxLanes pairs side by side, or a tile.
   int64_t blocks_per_group() const { return has_rows ? 1 : (lanes + kMaxLanes - 1) / kMaxLanes; }
   int64_t groups() const { return pairs / lanes; }
-  int64_t blocks() const { return groups() * blocks_per_group(); }
+  int64_t blocks() const {
+    if (all_pairs.is_taken) return all_pairs.tiles() * (pairs / all_pairs.pairs());
+    return groups() * blocks_per_group();
+  }
 };
 
 // A running sum and its rounding error (Neumaier 1974).
@@ -103,10 +148,9 @@ struct CompensatedSum {
   double compensation = 0;
 
   void add(double value) {
-    const double next = sum + value;
-    const bool is_larger = (sum < 0 ? -sum : sum) >= (value < 0 ? -value : value);
-    compensation += is_larger ? (sum - next) + value : (value - next) + sum;
-    sum = next;
+    double error;
+    sum = two_sum(sum, value, &error);
+    compensation += error;
   }
   // With NaN or infinity the compensation has no meaning.
   double total() const { return compensation == compensation ? sum + compensation : sum; }
@@ -119,6 +163,9 @@ struct InstructionSet {
   void (*forward)(const Problem &problem, int64_t first_block, int64_t last_block, CompensatedSum *sum);
   // The gradients, or their coefficients where inputs are broadcast; that of the margin is added to `by_margin`.
   void (*backward)(const Problem &problem, int64_t first_block, int64_t last_block, CompensatedSum *by_margin);
+  // Of all pairs: what a slab holds of a tile, and a part of the gradients that a slab gives.
+  void (*weigh_tile)(const Problem &problem, const Slab &slab, int64_t tile, CompensatedSum *by_margin);
+  void (*gather_tile)(const Problem &problem, const Slab &slab, int64_t index);
 };
 
 }  // namespace ms_cosine_loss

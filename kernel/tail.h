@@ -56,19 +56,23 @@ inline Cosine zero_norm(double product, Label label, double margin) {
   return {0, 0, cosine, label == Label::kSimilar ? 1 - cosine : cosine - margin, 0, 0};
 }
 
-// The squares of float32 cannot overflow or underflow in double. Only the gradient needs the inverse norms.
-inline Cosine cosine_of(Sums<double> sums, Label label, double eps, double margin, bool for_gradient) {
-  const double square1 = sums.square1 + eps, square2 = sums.square2 + eps;
-  if (square1 == 0 || square2 == 0) return zero_norm(sums.product, label, margin);
-  // Separate roots: with an extreme eps the product of the two squares could overflow.
-  const double norm1 = std::sqrt(square1), norm2 = std::sqrt(square2);
-  const double cosine = sums.product / (norm1 * norm2);
+// By the norms, eps included. Only the gradient needs their inverses.
+inline Cosine cosine_of(double product, double norm1, double norm2, Label label, double margin, bool for_gradient) {
+  if (norm1 == 0 || norm2 == 0) return zero_norm(product, label, margin);
+  const double cosine = product / (norm1 * norm2);
   const double unclamped_loss = label == Label::kSimilar ? 1 - cosine : cosine - margin;
   if (!for_gradient) return {0, 0, cosine, unclamped_loss, 0, 0};
   return {1 / norm1, 1 / norm2, cosine, unclamped_loss, 0, 0};
 }
 
-// The tail in double-double rounds a cosine of 1 by up to 2^-102; a smaller 1 - cos is only that error.
+// The squares of float32 are far from the ends of double. Each root by itself: with an extreme eps the product of the
+// two leaves the range.
+inline Cosine cosine_of(Sums<double> sums, Label label, double eps, double margin, bool for_gradient) {
+  return cosine_of(sums.product, std::sqrt(sums.square1 + eps), std::sqrt(sums.square2 + eps), label, margin,
+                   for_gradient);
+}
+
+// The tail in double-double rounds a cosine of 1 by up to 2^-102; what little is left of 1 - cos then is that.
 constexpr double kRoundingOfOne = 0x1p-100;
 
 inline double unclamped_loss_of(DoubleDouble cosine, Label label, double margin) {
@@ -87,6 +91,12 @@ inline Cosine cosine_of(Sums<DoubleDouble> sums, Label label, double eps, double
           unclamped_loss_of(cosine, label, margin),
           0,
           0};
+}
+
+inline double loss_of(Label label, const Cosine &cosine) {
+  double loss = label == Label::kIgnored ? 0 : cosine.unclamped_loss;
+  if (loss < 0) loss = 0;
+  return loss;
 }
 
 // The exponent that scales x and sqrt(eps) to about 1; 0 for zeros and for values that are not finite.

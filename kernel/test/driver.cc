@@ -53,6 +53,33 @@ struct Case {
   explicit Case(uint64_t seed, bool is_large) : random(seed) {
     dtype = pick<std::string>({"float16", "bfloat16", "float32", "float64"});
     labels_dtype = pick<std::string>({"int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"});
+    if (random() % 4 == 0) {
+      choose_all_pairs(is_large ? 150000 : 20000);
+    } else {
+      choose_shapes(is_large);
+    }
+    for (int i = 0; i < static_cast<int>(shape1.size()); ++i) {
+      if (i != axis) labels_shape.push_back(shape1[i] == 1 ? shape2[i] : shape1[i]);
+    }
+    reduction = static_cast<int64_t>(random() % 3);
+    margin = pick<double>({0, 0.5, -1, 1, uniform(-1, 1)});
+    eps = pick<double>({0, 1e-12, 1e-12, 1e-3});
+  }
+
+  // Every vector of one against every vector of the other, around the edges of groups, panels and tiles.
+  void choose_all_pairs(int64_t most) {
+    do {
+      const int64_t outer = pick<int64_t>({1, 1, 2, 3});
+      const int64_t count1 = pick<int64_t>({7, 8, 9, 12, 17, 63, 64, 65, 130});
+      const int64_t count2 = pick<int64_t>({8, 9, 11, 13, 23, 24, 25, 49, 263, 264, 265, 530});
+      const int64_t length = pick<int64_t>({1, 2, 3, 5, 8, 17, 33, 67, 127, 128, 130, 265});
+      shape1 = {outer, count1, 1, length}, shape2 = {outer, 1, count2, length};
+    } while (size_of(shape1) * shape2[2] > most);
+    if (random() % 2) shape1.swap(shape2);
+    axis = 3;
+  }
+
+  void choose_shapes(bool is_large) {
     const int rank = 1 + static_cast<int>(random() % 4);
     axis = static_cast<int64_t>(random() % rank);
     do {
@@ -69,12 +96,6 @@ struct Case {
     for (int i = 0; i < rank; ++i) {
       if (i != axis && random() % 4 == 0) (random() % 2 ? shape1 : shape2)[i] = 1;
     }
-    for (int i = 0; i < rank; ++i) {
-      if (i != axis) labels_shape.push_back(shape1[i] == 1 ? shape2[i] : shape1[i]);
-    }
-    reduction = static_cast<int64_t>(random() % 3);
-    margin = pick<double>({0, 0.5, -1, 1, uniform(-1, 1)});
-    eps = pick<double>({0, 1e-12, 1e-12, 1e-3});
   }
 
   std::vector<double> vectors(const Shape &shape) {

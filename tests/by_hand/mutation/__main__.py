@@ -87,6 +87,7 @@ STAGES = {
                                               ['tests/by_hand/fuzz/test_hinge.py'], *ON_KERNEL[1:]]),
     'thread_pool.cc': [['tests/ut/test_kernel.py', 'tests/st/test_native.py::test_large_broadcasts'], *ON_KERNEL[1:]],
     'interface.cc': [*ON_KERNEL, ['tests/ut/test_select.py', '-k', 'instruction_set']],
+    **dict.fromkeys(('all_pairs.cc', 'tiles.h'), [['tests/st/test_all_pairs_native.py'], *ON_KERNEL]),
     'broadcast.cc': [['-k', 'pynative and not plain and (broadcast or layouts)', 'tests/st/test_gradient.py'],
                      *ON_KERNEL[1:]],
 }
