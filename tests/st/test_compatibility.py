@@ -40,7 +40,8 @@ class Refusal:
 REFUSALS = {
     'jacfwd': Refusal('Type Join Failed'),
     # MindSpore hands the `bprop` of a Cell what vmap has made of its inputs, and in PyNative not even that.
-    'grad of vmap': Refusal("'Tuple' object has no attribute|requires the forward inputs", implementation='plain'),
+    'grad of vmap': Refusal("'tuple' and 'int'|'Tuple' object has no attribute|requires the forward inputs",
+                            implementation='plain'),
 }
 if ms.get_context('device_target') == 'CPU':
     REFUSALS['DynamicLossScaleManager'] = Refusal('are supported on device `CPU`')
