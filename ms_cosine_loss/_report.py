@@ -42,7 +42,7 @@ ROUNDS = 31
 # Relative errors. Native is within 2 ulp in float32 and within 4 ulp of 1 in float64, where the example is 3e-4; plain
 # depends on the sums of the device.
 TOLERANCES = {('native', 'float32'): 2.0 ** -22, ('native', 'float64'): 3e-12,
-           ('plain', 'float32'): 1e-2, ('plain', 'float64'): 1e-11}
+              ('plain', 'float32'): 1e-2, ('plain', 'float64'): 1e-11}
 
 # Values by name, for a person to read.
 _Part = dict[str, Any]

@@ -143,7 +143,8 @@ class _RowSums(nn.Cell):
             dx2 = ops.select(counts, wide1 * dproduct + wide2 * dsquare2, zero)
         if _is_repeated(x1.shape, x2.shape) or _is_repeated(x2.shape, x1.shape):
             # Where a vector is repeated its gradients are summed, along each axis in groups, of which there are as many
-            # as it is long there: it need not be known how many. Second derivatives cannot pass a loop in a function.
+            # as it is long there: it need not be known how many. In a function of its
+            # own the loop would stop second derivatives in graph mode.
             grouped1 = grouped2 = reduced = ()  # type: tuple[int, ...]
             for i in range(x1.ndim):
                 grouped1 += (dx1.shape[i] - x1.shape[i] + 1, x1.shape[i])

@@ -142,7 +142,7 @@ def _assert_refused(cell, inputs, text):
     _assert_another_graph_is_right()
 
 
-# Each refusal takes three seconds, for which MindSpore waits.
+# MindSpore waits three seconds after an error in a graph.
 @pytest.mark.parametrize('name', MISFITS)
 @pytest.mark.parametrize('what', MAKERS)
 def test_what_does_not_fit_is_refused(name, what):
