@@ -19,6 +19,7 @@
 
 #include "blocks.h"
 #include "dtypes.h"
+#include "gather.h"
 #include "gradients.h"
 #include "pairs.h"
 #include "problem.h"
@@ -63,7 +64,7 @@ void backward_of(const Problem &problem, int64_t first_block, int64_t last_block
       weights[i] = labels[i] == Label::kSimilar ? -upstream : upstream;
       if (labels[i] == Label::kDissimilar) by_margin->add(-upstream);
     }
-    if (problem.coefficients != nullptr) {
+    if (problem.is_broadcast) {
       write_coefficients(problem, block, cosines, weights, counts);
     } else {
       write_gradients(problem, block, cosines, weights, counts);
@@ -106,6 +107,14 @@ void backward(const Problem &problem, int64_t first_block, int64_t last_block, C
             [&](auto zero) { backward_of<decltype(zero)>(problem, first_block, last_block, by_margin); });
 }
 
+void gather_run(const Side &side, int64_t run, int64_t first, int64_t last, RunOfSums *sums) {
+  with_real(side.dtype, [&](auto zero) { gather_run_of<decltype(zero)>(side, run, first, last, sums); });
+}
+
+void write_run(const Side &side, int64_t run, const RunOfSums &sums) {
+  with_real(side.dtype, [&](auto zero) { write_run_of<decltype(zero)>(side, run, sums); });
+}
+
 void weigh_tile(const Problem &problem, const Slab &slab, int64_t tile, CompensatedSum *by_margin) {
   with_real(problem.dtype, [&](auto zero) {
     using T = decltype(zero);
@@ -126,7 +135,12 @@ void gather_tile(const Problem &problem, const Slab &slab, int64_t index) {
 #define MS_COSINE_LOSS_TEXT(set) #set
 
 extern const InstructionSet MS_COSINE_LOSS_INSTRUCTION_SET;
-const InstructionSet MS_COSINE_LOSS_INSTRUCTION_SET = {MS_COSINE_LOSS_NAME_OF(MS_COSINE_LOSS_INSTRUCTION_SET), forward,
-                                                       backward, weigh_tile, gather_tile};
+const InstructionSet MS_COSINE_LOSS_INSTRUCTION_SET = {MS_COSINE_LOSS_NAME_OF(MS_COSINE_LOSS_INSTRUCTION_SET),
+                                                       forward,
+                                                       backward,
+                                                       gather_run,
+                                                       write_run,
+                                                       weigh_tile,
+                                                       gather_tile};
 
 }  // namespace ms_cosine_loss

@@ -14,9 +14,10 @@
 
 #include "broadcast.h"
 
-#include <cmath>
+#include <algorithm>
+#include <utility>
+#include <vector>
 
-#include "double_double.h"
 #include "dtypes.h"
 #include "element.h"
 #include "pairs.h"
@@ -25,7 +26,11 @@
 namespace ms_cosine_loss {
 namespace {
 
-constexpr int64_t kRunLength = 512;
+// Elements of a task.
+constexpr int64_t kTaskElements = int64_t{1} << 15;
+// Tasks below which the reduced axes are cut into parts, and the least that a part is worth.
+constexpr int64_t kFewTasks = 64;
+constexpr int64_t kPartElements = int64_t{1} << 14;
 
 void add(const Axis &axis, Axes *axes) { axes->axes[axes->count++] = axis; }
 
@@ -35,106 +40,80 @@ int64_t size_of(const Axes &axes) {
   return size;
 }
 
-// One input's gradient.
-struct Side {
-  Axes retained = {};
-  Axes reduced = {};
-  // The axis along which elements are taken in one go.
-  Axis run;
-  int64_t retained_size;
-  int64_t reduced_size;
-  const void *own;
-  const void *other;
-  void *gradient;
-  // This input's member of a place or an axis, and the other input's.
-  int64_t Place::*own_place;
-  int64_t Place::*other_place;
-  int64_t Axis::*own_stride;
-  int64_t Axis::*other_stride;
-  double Coefficients::*self;
-  int Coefficients::*own_exponent;
-  int Coefficients::*other_exponent;
-
-  Side(const Problem &problem, bool is_first) {
-    own = is_first ? problem.x1 : problem.x2;
-    other = is_first ? problem.x2 : problem.x1;
-    gradient = is_first ? problem.gradient1 : problem.gradient2;
-    own_place = is_first ? &Place::at1 : &Place::at2;
-    other_place = is_first ? &Place::at2 : &Place::at1;
-    own_stride = is_first ? &Axis::stride1 : &Axis::stride2;
-    other_stride = is_first ? &Axis::stride2 : &Axis::stride1;
-    self = is_first ? &Coefficients::self1 : &Coefficients::self2;
-    own_exponent = is_first ? &Coefficients::exponent1 : &Coefficients::exponent2;
-    other_exponent = is_first ? &Coefficients::exponent2 : &Coefficients::exponent1;
-    for (int i = 0; i < problem.batch.count; ++i) {
-      const Axis &axis = problem.batch.axes[i];
-      add(axis, axis.*own_stride == 0 ? &reduced : &retained);
-    }
-    const Axis lanes = {problem.lanes, problem.lane_stride1, problem.lane_stride2, 1};
-    const Axis vector = {problem.length, problem.stride1, problem.stride2, 0};
-    if (lanes.*own_stride == 1) {
-      add(vector, &retained);
-      run = lanes;
-    } else {
-      add(lanes, &reduced);
-      run = vector;
-    }
-    retained_size = size_of(retained);
-    reduced_size = size_of(reduced);
+Side side_of(const Problem &problem, bool is_first) {
+  const auto seen = [is_first](Axis axis) {
+    if (!is_first) std::swap(axis.stride1, axis.stride2);
+    return axis;
+  };
+  const CoefficientArrays &coefficients = problem.coefficients;
+  Side side = {};
+  side.dtype = problem.dtype;
+  side.own = is_first ? problem.x1 : problem.x2;
+  side.other = is_first ? problem.x2 : problem.x1;
+  side.gradient = is_first ? problem.gradient1 : problem.gradient2;
+  side.cross = coefficients.cross;
+  side.self = is_first ? coefficients.self1 : coefficients.self2;
+  side.own_exponents = is_first ? coefficients.exponents1 : coefficients.exponents2;
+  side.other_exponents = is_first ? coefficients.exponents2 : coefficients.exponents1;
+  for (int i = 0; i < problem.batch.count; ++i) {
+    const Axis axis = seen(problem.batch.axes[i]);
+    add(axis, axis.stride1 == 0 ? &side.reduced : &side.retained);
   }
+  const Axis lanes = seen({problem.lanes, problem.lane_stride1, problem.lane_stride2, 1});
+  const Axis vector = seen({problem.length, problem.stride1, problem.stride2, 0});
+  if (lanes.stride1 == 1) {
+    add(vector, &side.retained);
+    side.run = lanes;
+  } else {
+    add(lanes, &side.reduced);
+    side.run = vector;
+  }
+  side.runs = size_of(side.retained) * parts_of(side.run.length, kRunLength);
+  side.reduced_size = size_of(side.reduced);
+  side.is_streamed = problem.can_stream && side.reduced_size == 1;
+  return side;
+}
 
-  int64_t runs() const { return (run.length + kRunLength - 1) / kRunLength; }
-  int64_t tasks() const { return retained_size * runs(); }
-
-  template <class T>
-  void gather(const Coefficients *coefficients, int64_t task) const {
-    const int64_t own_step = run.*own_stride, other_step = run.*other_stride, pair_step = run.stride_of_pairs;
-    const Place place = place_of(retained, task / runs());
-    const int64_t start = task % runs() * kRunLength;
-    const int64_t count = run.length - start < kRunLength ? run.length - start : kRunLength;
-    const T *own_elements = static_cast<const T *>(own) + place.*own_place + start * own_step;
-    double sums[kRunLength] = {}, compensations[kRunLength] = {};
-    for (int64_t index = 0; index < reduced_size; ++index) {
-      const Place step = place_of(reduced, index);
-      const T *other_elements =
-          static_cast<const T *>(other) + place.*other_place + step.*other_place + start * other_step;
-      const Coefficients *first = coefficients + place.pair + step.pair + start * pair_step;
-      for (int64_t i = 0; i < count; ++i) {
-        const Coefficients &current = first[i * pair_step];
-        // An ignored pair, whatever it holds.
-        if (current.cross == 0 && current.*self == 0) continue;
-        const double own_element = widened(own_elements[i * own_step]);
-        const double other_element = widened(other_elements[i * other_step]);
-        double value;
-        if (current.exponent1 == 0 && current.exponent2 == 0) {
-          value = current.cross * other_element + current.*self * own_element;
-        } else {
-          value = current.cross * std::ldexp(other_element, -(current.*other_exponent)) +
-                  current.*self * std::ldexp(own_element, -(current.*own_exponent));
-          value = std::ldexp(value, -(current.*own_exponent));
-        }
+// Cuts the reduced axes into parts, the same for any number of threads, and adds these up.
+void gather_in_parts(const Side &side, const InstructionSet &set, int64_t parts, int threads) {
+  std::vector<RunOfSums> sums(side.runs * parts);
+  run_in_parallel(threads, side.runs * parts, [&](int64_t task) {
+    const int64_t part = task % parts;
+    set.gather_run(side, task / parts, side.reduced_size * part / parts, side.reduced_size * (part + 1) / parts,
+                   &sums[task]);
+  });
+  run_in_parallel(threads, side.runs, [&](int64_t run) {
+    RunOfSums &total = sums[run * parts];
+    for (int64_t part = 1; part < parts; ++part) {
+      const RunOfSums &added = sums[run * parts + part];
+      for (int i = 0; i < kRunLength; ++i) {
         double error;
-        sums[i] = two_sum(sums[i], value, &error);
-        compensations[i] += error;
+        total.sums[i] = two_sum(total.sums[i], added.sums[i], &error);
+        total.compensations[i] += added.compensations[i] + error;
       }
     }
-    T *to = static_cast<T *>(gradient) + place.*own_place + start * own_step;
-    for (int64_t i = 0; i < count; ++i) narrow(sums[i] + compensations[i], to + i * own_step);
-  }
-};
+    set.write_run(side, run, total);
+  });
+}
 
-template <class T>
-void gather(const Problem &problem, int threads) {
-  for (const bool is_first : {true, false}) {
-    const Side side(problem, is_first);
-    run_in_parallel(threads, side.tasks(), [&](int64_t task) { side.gather<T>(problem.coefficients, task); });
-  }
+void gather(const Side &side, const InstructionSet &set, int threads) {
+  const int64_t elements = std::min<int64_t>(side.run.length, kRunLength) * side.reduced_size;
+  const int64_t parts = std::min(kFewTasks / side.runs, elements / kPartElements);
+  if (parts > 1) return gather_in_parts(side, set, parts, threads);
+  const int64_t each = 1 + kTaskElements / (elements + 1);
+  run_in_parallel(threads, parts_of(side.runs, each), [&](int64_t task) {
+    RunOfSums sums;
+    for (int64_t run = task * each; run < std::min((task + 1) * each, side.runs); ++run) {
+      set.gather_run(side, run, 0, side.reduced_size, &sums);
+      set.write_run(side, run, sums);
+    }
+  });
 }
 
 }  // namespace
 
-void gather_gradients(const Problem &problem, int threads) {
-  with_real(problem.dtype, [&](auto zero) { gather<decltype(zero)>(problem, threads); });
+void gather_gradients(const Problem &problem, const InstructionSet &set, int threads) {
+  for (const bool is_first : {true, false}) gather(side_of(problem, is_first), set, threads);
 }
 
 }  // namespace ms_cosine_loss

@@ -16,12 +16,43 @@
 #ifndef MS_COSINE_LOSS_KERNEL_BROADCAST_H_
 #define MS_COSINE_LOSS_KERNEL_BROADCAST_H_
 
+#include <cstdint>
+
 #include "problem.h"
 
 namespace ms_cosine_loss {
 
-// Both gradients of `problem`, whose coefficients are known. Every element is summed by one thread and in one order.
-void gather_gradients(const Problem &problem, int threads);
+// The elements of a gradient that are summed together. A multiple of every kWidth.
+constexpr int kRunLength = 1024;
+
+// One input's gradient. The first stride of an axis and the first offset of a place are this input's, the second the
+// other's.
+struct Side {
+  Axes retained;
+  Axes reduced;
+  // The axis that is cut into runs.
+  Axis run;
+  int64_t runs;
+  int64_t reduced_size;
+  Dtype dtype;
+  const void *own;
+  const void *other;
+  void *gradient;
+  bool is_streamed;
+  const double *cross;
+  const double *self;
+  const int *own_exponents;
+  const int *other_exponents;
+};
+
+// The sums of a run and their rounding errors.
+struct alignas(64) RunOfSums {
+  double sums[kRunLength];
+  double compensations[kRunLength];
+};
+
+// Both gradients of `problem`, whose coefficients are known. Every element is summed in one order.
+void gather_gradients(const Problem &problem, const InstructionSet &set, int threads);
 
 }  // namespace ms_cosine_loss
 

@@ -154,6 +154,14 @@ inline bool can_stream(const Problem &problem, const T *to1, const T *to2) {
          reinterpret_cast<uintptr_t>(to2) % kAlignment == 0;
 }
 
+// Whether every element of a block of lanes is whole cache lines.
+template <class T>
+inline bool can_stream_lanes(const Problem &problem, const Block<T> &block, const T *to1, const T *to2) {
+  constexpr int64_t kLine = 64 / sizeof(T);
+  return can_stream(problem, to1, to2) && block.count % kLine == 0 && problem.stride1 % kLine == 0 &&
+         problem.stride2 % kLine == 0;
+}
+
 // No gradient.
 template <class T>
 inline void write_zeros(T *to, int64_t length, bool is_streamed) {
@@ -166,10 +174,19 @@ inline void write_zeros(T *to, int64_t length, bool is_streamed) {
   std::memset(bytes + i, 0, count - i);
 }
 
+// Lanes of one gradient, contiguous from `to`.
+template <bool kStream, class T>
+inline void store_lanes(const Doubles *values, int count, T *to) {
+  int lane = 0;
+  for (; lane + kWidth <= count; lane += kWidth) store<kStream>(values[lane / kWidth], to + lane);
+  for (; lane < count; ++lane) narrow(values[lane / kWidth][lane % kWidth], to + lane);
+}
+
 // Some pairs side by side; a pair that does not count has no bits kept.
-template <class T>
+template <bool kStream, class T>
 inline void write_lanes(const Problem &problem, const Block<T> &block, const Coefficients *coefficients,
                         const bool *counts, T *to1, T *to2) {
+  constexpr int kVectors = kMaxLanes / kWidth;
   double cross[kMaxLanes] = {}, self1[kMaxLanes] = {}, self2[kMaxLanes] = {};
   int64_t kept[kMaxLanes] = {};
   for (int i = 0; i < block.count; ++i) {
@@ -178,24 +195,53 @@ inline void write_lanes(const Problem &problem, const Block<T> &block, const Coe
   }
   for (int64_t element = 0; element < problem.length; ++element) {
     const int64_t at1 = element * problem.stride1, at2 = element * problem.stride2;
+    Doubles gradients1[kVectors], gradients2[kVectors];
     for (int lane = 0; lane < block.count; lane += kWidth) {
       const int count = block.count - lane;
       const Longs mask = load_bits<Longs>(kept + lane);
       const Doubles a = masked(load_lanes(block.x1 + at1 + lane, 1, count), mask);
       const Doubles b = masked(load_lanes(block.x2 + at2 + lane, 1, count), mask);
       const Doubles c = load(cross + lane);
-      const Doubles gradient1 = fused_multiply_add(b, c, a * load(self1 + lane));
-      const Doubles gradient2 = fused_multiply_add(a, c, b * load(self2 + lane));
-      if (count >= kWidth) {
-        store<false>(gradient1, to1 + at1 + lane);
-        store<false>(gradient2, to2 + at2 + lane);
-      } else {
-        for (int i = 0; i < count; ++i) {
-          narrow(gradient1[i], to1 + at1 + lane + i);
-          narrow(gradient2[i], to2 + at2 + lane + i);
-        }
-      }
+      gradients1[lane / kWidth] = fused_multiply_add(b, c, a * load(self1 + lane));
+      gradients2[lane / kWidth] = fused_multiply_add(a, c, b * load(self2 + lane));
     }
+    store_lanes<kStream>(gradients1, block.count, to1 + at1);
+    store_lanes<kStream>(gradients2, block.count, to2 + at2);
+  }
+}
+
+// The same in float32, for whole registers of lanes.
+template <bool kStream, class T>
+inline void write_lanes_in_floats(const Problem &problem, const Block<T> &block, const Coefficients *coefficients,
+                                  const bool *counts, T *to1, T *to2) {
+  constexpr int kMaxGroups = kMaxLanes / kTwo;
+  const int groups = block.count / kTwo;
+  float cross[kMaxLanes] = {}, self1[kMaxLanes] = {}, self2[kMaxLanes] = {};
+  int32_t kept[kMaxLanes] = {};
+  for (int i = 0; i < block.count; ++i) {
+    if (!counts[i]) continue;
+    const int at = i / kTwo * kTwo + place_in_two<T>(i % kTwo);
+    cross[at] = static_cast<float>(coefficients[i].cross);
+    self1[at] = static_cast<float>(coefficients[i].self1), self2[at] = static_cast<float>(coefficients[i].self2);
+    kept[at] = -1;
+  }
+  const auto weighed = [](const TwoFloats &a, const TwoFloats &c, const TwoFloats &b, const TwoFloats &s) {
+    return TwoFloats{fused_multiply_add(a.first, c.first, b.first * s.first),
+                     fused_multiply_add(a.second, c.second, b.second * s.second)};
+  };
+  for (int64_t element = 0; element < problem.length; ++element) {
+    const int64_t at1 = element * problem.stride1, at2 = element * problem.stride2;
+    TwoFloats gradients1[kMaxGroups], gradients2[kMaxGroups];
+    for (int g = 0; g < groups; ++g) {
+      const int lane = g * kTwo;
+      const TwoFloats mask = load_two(reinterpret_cast<const float *>(kept + lane));
+      const TwoFloats a = masked(load_two(block.x1 + at1 + lane), mask);
+      const TwoFloats b = masked(load_two(block.x2 + at2 + lane), mask);
+      gradients1[g] = weighed(b, load_two(cross + lane), a, load_two(self1 + lane));
+      gradients2[g] = weighed(a, load_two(cross + lane), b, load_two(self2 + lane));
+    }
+    for (int g = 0; g < groups; ++g) store_two<kStream>(gradients1[g], to1 + at1 + g * kTwo);
+    for (int g = 0; g < groups; ++g) store_two<kStream>(gradients2[g], to2 + at2 + g * kTwo);
   }
 }
 
@@ -236,10 +282,23 @@ inline void write_gradients(const Problem &problem, const Block<T> &block, const
     return;
   }
   Coefficients coefficients[kMaxLanes];
+  bool do_fit_floats = !std::is_same_v<T, double> && block.count % kTwo == 0;
   for (int i = 0; i < block.count; ++i) {
-    if (counts[i]) coefficients[i] = coefficients_of(cosines[i], weights[i]);
+    if (!counts[i]) continue;
+    coefficients[i] = coefficients_of(cosines[i], weights[i]);
+    do_fit_floats = do_fit_floats && fits_floats<T>(cosines[i], weights[i], problem.eps);
   }
-  write_lanes(problem, block, coefficients, counts, to1, to2);
+  const auto write = [&](auto is_streamed) {
+    if constexpr (!std::is_same_v<T, double>) {
+      if (do_fit_floats) return write_lanes_in_floats<is_streamed>(problem, block, coefficients, counts, to1, to2);
+    }
+    write_lanes<is_streamed>(problem, block, coefficients, counts, to1, to2);
+  };
+  if (can_stream_lanes(problem, block, to1, to2)) {
+    write(std::true_type());
+  } else {
+    write(std::false_type());
+  }
   for (int i = 0; i < block.count; ++i) {
     if (!counts[i] || !is_scaled(cosines[i])) continue;
     write_scaled(problem, cosines[i], weights[i], block.x1 + i, block.x2 + i, to1 + i, to2 + i);
@@ -249,9 +308,14 @@ inline void write_gradients(const Problem &problem, const Block<T> &block, const
 template <class T>
 inline void write_coefficients(const Problem &problem, const Block<T> &block, const Cosine *cosines,
                                const double *weights, const bool *counts) {
+  const CoefficientArrays &to = problem.coefficients;
   for (int i = 0; i < block.count; ++i) {
-    problem.coefficients[block.first_pair + i] =
-        counts[i] ? coefficients_of(cosines[i], weights[i]) : Coefficients{0, 0, 0, 0, 0};
+    const Coefficients current = counts[i] ? coefficients_of(cosines[i], weights[i]) : Coefficients{0, 0, 0, 0, 0};
+    const int64_t pair = block.first_pair + i;
+    to.cross[pair] = current.cross, to.self1[pair] = current.self1, to.self2[pair] = current.self2;
+    if constexpr (std::is_same_v<T, double>) {
+      to.exponents1[pair] = current.exponent1, to.exponents2[pair] = current.exponent2;
+    }
   }
 }
 

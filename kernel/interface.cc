@@ -242,13 +242,18 @@ int backward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
     return 0;
   }
   problem.can_stream = 2 * problem.pairs * problem.length * size_of(problem.dtype) > share_of_last_cache();
-  std::vector<Coefficients> coefficients(problem.is_broadcast ? problem.pairs : 0);
-  if (problem.is_broadcast) problem.coefficients = coefficients.data();
+  std::vector<double> coefficients(problem.is_broadcast ? 3 * problem.pairs : 0);
+  std::vector<int> exponents(problem.is_broadcast ? 2 * problem.pairs : 0);
+  if (problem.is_broadcast) {
+    problem.coefficients = {coefficients.data(), coefficients.data() + problem.pairs,
+                            coefficients.data() + 2 * problem.pairs, exponents.data(),
+                            exponents.data() + problem.pairs};
+  }
   const Tasks tasks(problem);
   std::vector<CompensatedSum> by_margin(tasks.count);
   run_in_parallel(threads, tasks.count,
                   [&](int64_t task) { set.backward(problem, tasks.first(task), tasks.last(task), &by_margin[task]); });
-  if (problem.is_broadcast) gather_gradients(problem, threads);
+  if (problem.is_broadcast) gather_gradients(problem, set, threads);
   write_margin_gradient(total_of(by_margin), params, dtypes, kMarginGradient);
   return 0;
 }

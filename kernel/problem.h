@@ -55,6 +55,15 @@ struct Coefficients {
   int exponent2;
 };
 
+// Those of all pairs. Only float64 has exponents other than 0.
+struct CoefficientArrays {
+  double *cross;
+  double *self1;
+  double *self2;
+  int *exponents1;
+  int *exponents2;
+};
+
 // Where every vector of x1 meets every vector of x2: tiles of some rows, which are vectors of x1, and some columns, of
 // x2, repeated over `outer`.
 constexpr int kTileRows = 64;
@@ -130,7 +139,7 @@ struct Problem {
   Dtype upstream_dtype;
   void *gradient1;
   void *gradient2;
-  Coefficients *coefficients;
+  CoefficientArrays coefficients;
   bool can_stream;
 
   // A block is one contiguous row, up to kMaxLanes pairs side by side, or a tile.
@@ -156,6 +165,9 @@ struct CompensatedSum {
   double total() const { return compensation == compensation ? sum + compensation : sum; }
 };
 
+struct RunOfSums;
+struct Side;
+
 // The arithmetic, compiled once for each instruction set.
 struct InstructionSet {
   const char *name;
@@ -163,6 +175,10 @@ struct InstructionSet {
   void (*forward)(const Problem &problem, int64_t first_block, int64_t last_block, CompensatedSum *sum);
   // The gradients, or their coefficients where inputs are broadcast; that of the margin is added to `by_margin`.
   void (*backward)(const Problem &problem, int64_t first_block, int64_t last_block, CompensatedSum *by_margin);
+  // Of a broadcast input: the sums of a run over the reduced indices from `first` to `last`, and the gradient from
+  // them.
+  void (*gather_run)(const Side &side, int64_t run, int64_t first, int64_t last, RunOfSums *sums);
+  void (*write_run)(const Side &side, int64_t run, const RunOfSums &sums);
   // Of all pairs: what a slab holds of a tile, and a part of the gradients that a slab gives.
   void (*weigh_tile)(const Problem &problem, const Slab &slab, int64_t tile, CompensatedSum *by_margin);
   void (*gather_tile)(const Problem &problem, const Slab &slab, int64_t index);

@@ -186,9 +186,19 @@ inline Doubles load_lanes(const T *from, int64_t lane_stride, int64_t count) {
   return load(rest);
 }
 
+// Asks memory for the lanes of an element 2 KiB of them ahead: the processor's own prefetching does not follow strides
+// of pages.
+template <class T>
+inline void fetch_lanes_ahead(const T *from, int64_t stride, int64_t lane_stride, int count) {
+  constexpr int64_t kAhead = 2048 / (kMaxLanes * sizeof(T)), kLine = 64;
+  const uintptr_t address = reinterpret_cast<uintptr_t>(from) + kAhead * stride * sizeof(T);
+  const int64_t bytes = (lane_stride == 0 ? 1 : count) * sizeof(T);
+  for (int64_t i = 0; i < bytes; i += kLine) __builtin_prefetch(reinterpret_cast<const void *>(address + i));
+}
+
 // Three sums for each of `count` lanes, whose elements lie `stride` apart.
 template <class T>
-inline void sums_of_lanes(const Problem &problem, const T *x1, const T *x2, int count, Sums<double> *sums) {
+inline void sums_of_lanes_in_doubles(const Problem &problem, const T *x1, const T *x2, int count, Sums<double> *sums) {
   constexpr int kVectors = kMaxLanes / kWidth;
   Doubles product[kVectors] = {}, square1[kVectors] = {}, square2[kVectors] = {};
   const int vectors = (count + kWidth - 1) / kWidth;
@@ -197,6 +207,8 @@ inline void sums_of_lanes(const Problem &problem, const T *x1, const T *x2, int 
     Doubles run_of_product[kVectors] = {}, run_of_square1[kVectors] = {}, run_of_square2[kVectors] = {};
     for (int64_t element = start; element < end; ++element) {
       const T *from1 = x1 + element * problem.stride1, *from2 = x2 + element * problem.stride2;
+      fetch_lanes_ahead(from1, problem.stride1, problem.lane_stride1, count);
+      fetch_lanes_ahead(from2, problem.stride2, problem.lane_stride2, count);
       for (int v = 0; v < vectors; ++v) {
         const int64_t lane = v * kWidth;
         const Doubles a = load_lanes(from1 + lane * problem.lane_stride1, problem.lane_stride1, count - lane);
@@ -214,6 +226,66 @@ inline void sums_of_lanes(const Problem &problem, const T *x1, const T *x2, int 
     const int v = lane / kWidth, i = lane % kWidth;
     sums[lane] = {product[v][i], square1[v][i], square2[v][i]};
   }
+}
+
+// Sums of lanes, three for each, in the order of load_two.
+struct TwoSums {
+  double product[kTwo];
+  double square1[kTwo];
+  double square2[kTwo];
+};
+
+// sums += values
+inline void add(const TwoFloats &values, double *sums) {
+  const TwoDoubles first = widened(values.first), second = widened(values.second);
+  const Doubles added[4] = {first.first, first.second, second.first, second.second};
+  for (int k = 0; k < 4; ++k) store<false>(load(sums + k * kWidth) + added[k], sums + k * kWidth);
+}
+
+// The same of half types, in float32 in short runs, as of rows. For whole registers of lanes.
+template <class Half>
+inline void sums_of_lanes_in_floats(const Problem &problem, const Half *x1, const Half *x2, int count,
+                                    Sums<double> *sums) {
+  constexpr int kMaxGroups = kMaxLanes / kTwo;
+  const int groups = count / kTwo;
+  TwoSums totals[kMaxGroups] = {};
+  for (int64_t start = 0; start < problem.length; start += kRunOfFloats) {
+    const int64_t end = problem.length - start < kRunOfFloats ? problem.length : start + kRunOfFloats;
+    TwoFloats product[kMaxGroups] = {}, square1[kMaxGroups] = {}, square2[kMaxGroups] = {};
+    for (int64_t element = start; element < end; ++element) {
+      const Half *from1 = x1 + element * problem.stride1, *from2 = x2 + element * problem.stride2;
+      fetch_lanes_ahead(from1, problem.stride1, 1, count);
+      fetch_lanes_ahead(from2, problem.stride2, 1, count);
+      for (int g = 0; g < groups; ++g) {
+        const TwoFloats a = load_two(from1 + g * kTwo), b = load_two(from2 + g * kTwo);
+        product[g].first = fused_multiply_add(a.first, b.first, product[g].first);
+        product[g].second = fused_multiply_add(a.second, b.second, product[g].second);
+        square1[g].first = fused_multiply_add(a.first, a.first, square1[g].first);
+        square1[g].second = fused_multiply_add(a.second, a.second, square1[g].second);
+        square2[g].first = fused_multiply_add(b.first, b.first, square2[g].first);
+        square2[g].second = fused_multiply_add(b.second, b.second, square2[g].second);
+      }
+    }
+    for (int g = 0; g < groups; ++g) {
+      add(product[g], totals[g].product);
+      add(square1[g], totals[g].square1);
+      add(square2[g], totals[g].square2);
+    }
+  }
+  for (int lane = 0; lane < count; ++lane) {
+    const TwoSums &total = totals[lane / kTwo];
+    const int i = place_in_two<Half>(lane % kTwo);
+    sums[lane] = {total.product[i], total.square1[i], total.square2[i]};
+  }
+}
+
+template <class T>
+inline void sums_of_lanes(const Problem &problem, const T *x1, const T *x2, int count, Sums<double> *sums) {
+  if constexpr (sizeof(T) == 2) {
+    if (count % kTwo == 0 && problem.lane_stride1 == 1 && problem.lane_stride2 == 1)
+      return sums_of_lanes_in_floats(problem, x1, x2, count, sums);
+  }
+  sums_of_lanes_in_doubles(problem, x1, x2, count, sums);
 }
 
 template <class T>

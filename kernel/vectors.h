@@ -19,6 +19,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "element.h"
 
@@ -161,6 +162,14 @@ struct TwoFloats {
   Floats second;
 };
 
+// The elements that load_two takes, and the place of each among those of the first register and then the second.
+constexpr int kTwo = 2 * kWidth32;
+template <class T>
+inline int place_in_two(int element) {
+  if constexpr (std::is_same_v<T, BFloat16>) return element % 2 * kWidth32 + element / 2;
+  return element;
+}
+
 inline Floats load32(const Float16 *from) {
 #if defined(MS_COSINE_LOSS_HAS_AVX512)
   return reinterpret_cast<Floats>(_mm512_cvtph_ps(load_bits<__m256i>(from)));
@@ -285,6 +294,13 @@ inline Doubles masked(Doubles value, Longs mask) {
   return reinterpret_cast<Doubles>(reinterpret_cast<Longs>(value) & mask);
 }
 
+inline TwoFloats masked(TwoFloats value, const TwoFloats &mask) {
+  const auto both = [](Floats one, Floats other) {
+    return reinterpret_cast<Floats>(reinterpret_cast<Bits32>(one) & reinterpret_cast<Bits32>(other));
+  };
+  return {both(value.first, mask.first), both(value.second, mask.second)};
+}
+
 // Asks memory for what lies 2 KiB ahead, so that it comes while what is here is added up: the processor's own
 // prefetching leaves a third of the time unused. Once for each line, where `kBytes` are taken at a time; past the end
 // it does nothing.
@@ -313,11 +329,22 @@ inline double sum_of_lanes(Doubles value) {
 #endif
 }
 
-// The sums of a register of floats as doubles, half by half.
-inline Doubles sum_of_halves(Floats value) {
+// A register of floats as two of doubles.
+struct TwoDoubles {
+  Doubles first;
+  Doubles second;
+};
+
+inline TwoDoubles widened(Floats value) {
   HalfFloats halves[2];
   std::memcpy(halves, &value, sizeof(halves));
-  return widened(halves[0]) + widened(halves[1]);
+  return {widened(halves[0]), widened(halves[1])};
+}
+
+// The sums of a register of floats as doubles, half by half.
+inline Doubles sum_of_halves(Floats value) {
+  const TwoDoubles doubles = widened(value);
+  return doubles.first + doubles.second;
 }
 
 }  // namespace
