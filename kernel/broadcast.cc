@@ -26,11 +26,8 @@
 namespace ms_cosine_loss {
 namespace {
 
-// Elements of a task.
-constexpr int64_t kTaskElements = int64_t{1} << 15;
-// Tasks below which the reduced axes are cut into parts, and the least that a part is worth.
-constexpr int64_t kFewTasks = 64;
-constexpr int64_t kPartElements = int64_t{1} << 14;
+// Runs below which the reduced axes are cut into parts, to have as many tasks.
+constexpr int64_t kFewRuns = 64;
 
 void add(const Axis &axis, Axes *axes) { axes->axes[axes->count++] = axis; }
 
@@ -96,11 +93,11 @@ void gather_in_parts(const Side &side, const InstructionSet &set, int64_t parts,
   });
 }
 
-void gather(const Side &side, const InstructionSet &set, int threads) {
+void gather(const Side &side, const InstructionSet &set, int64_t task_elements, int threads) {
   const int64_t elements = std::min<int64_t>(side.run.length, kRunLength) * side.reduced_size;
-  const int64_t parts = std::min(kFewTasks / side.runs, elements / kPartElements);
+  const int64_t parts = std::min(kFewRuns / side.runs, elements / task_elements);
   if (parts > 1) return gather_in_parts(side, set, parts, threads);
-  const int64_t each = 1 + kTaskElements / (elements + 1);
+  const int64_t each = 1 + task_elements / (elements + 1);
   run_in_parallel(threads, parts_of(side.runs, each), [&](int64_t task) {
     RunOfSums sums;
     for (int64_t run = task * each; run < std::min((task + 1) * each, side.runs); ++run) {
@@ -112,8 +109,8 @@ void gather(const Side &side, const InstructionSet &set, int threads) {
 
 }  // namespace
 
-void gather_gradients(const Problem &problem, const InstructionSet &set, int threads) {
-  for (const bool is_first : {true, false}) gather(side_of(problem, is_first), set, threads);
+void gather_gradients(const Problem &problem, const InstructionSet &set, int64_t task_elements, int threads) {
+  for (const bool is_first : {true, false}) gather(side_of(problem, is_first), set, task_elements, threads);
 }
 
 }  // namespace ms_cosine_loss

@@ -51,8 +51,9 @@ struct alignas(64) RunOfSums {
   double compensations[kRunLength];
 };
 
-// Both gradients of `problem`, whose coefficients are known. Every element is summed in one order.
-void gather_gradients(const Problem &problem, const InstructionSet &set, int threads);
+// Both gradients of `problem`, whose coefficients are known, some `task_elements` contributions a task. Every element
+// is summed in one order.
+void gather_gradients(const Problem &problem, const InstructionSet &set, int64_t task_elements, int threads);
 
 }  // namespace ms_cosine_loss
 

@@ -253,7 +253,7 @@ int backward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
   std::vector<CompensatedSum> by_margin(tasks.count);
   run_in_parallel(threads, tasks.count,
                   [&](int64_t task) { set.backward(problem, tasks.first(task), tasks.last(task), &by_margin[task]); });
-  if (problem.is_broadcast) gather_gradients(problem, set, threads);
+  if (problem.is_broadcast) gather_gradients(problem, set, kTaskElements, threads);
   write_margin_gradient(total_of(by_margin), params, dtypes, kMarginGradient);
   return 0;
 }
