@@ -94,6 +94,8 @@ void gather_in_parts(const Side &side, const InstructionSet &set, int64_t parts,
 }
 
 void gather(const Side &side, const InstructionSet &set, int64_t task_elements, int threads) {
+  // Of vectors without elements.
+  if (side.runs == 0) return;
   const int64_t elements = std::min<int64_t>(side.run.length, kRunLength) * side.reduced_size;
   const int64_t parts = std::min(kFewRuns / side.runs, elements / task_elements);
   if (parts > 1) return gather_in_parts(side, set, parts, threads);
