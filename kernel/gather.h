@@ -118,8 +118,9 @@ inline void add_run(const Side &side, const Place &place, int64_t count, RunOfSu
 template <class T>
 inline void gather_run_of(const Side &side, int64_t index, int64_t first, int64_t last, RunOfSums *sums) {
   const Run run(side, index);
-  std::memset(sums->sums, 0, run.count * sizeof(double));
-  std::memset(sums->compensations, 0, run.count * sizeof(double));
+  const int64_t bytes = parts_of(run.count, kWidth) * sizeof(Doubles);
+  std::memset(sums->sums, 0, bytes);
+  std::memset(sums->compensations, 0, bytes);
   for (int64_t reduced = first; reduced < last; ++reduced) {
     const Place step = place_of(side.reduced, reduced);
     const Place place = {run.place.at1 + step.at1, run.place.at2 + step.at2, run.place.pair + step.pair};

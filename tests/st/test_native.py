@@ -231,21 +231,41 @@ def test_any_number_of_threads_gives_the_same_bits():
         np.testing.assert_array_equal(one, two)
 
 
-@pytest.mark.parametrize(('shape1', 'shape2', 'axis'), [
-    ((1, 700, 300), (5, 700, 300), 2), ((700, 300, 2), (700, 300, 1), 1), ((3, 400, 1, 150), (3, 400, 7, 150), 1)])
-def test_large_broadcasts(shape1, shape2, axis):
-    # Above the size from which threads share the work.
-    x1, x2 = normal(15, shape1, ms.float32), normal(16, shape2, ms.float32)
+@pytest.mark.parametrize(('shape1', 'shape2', 'axis', 'dtype'), [
+    ((1, 700, 300), (5, 700, 300), 2, ms.float32), ((700, 300, 2), (700, 300, 1), 1, ms.bfloat16),
+    ((3, 400, 1, 150), (3, 400, 7, 150), 1, ms.float16), ((1, 1500), (300, 1500), 1, ms.float32),
+    ((300, 1500), (1, 1500), 1, ms.float16), ((1500, 1), (1500, 300), 0, ms.bfloat16)])
+def test_large_broadcasts(shape1, shape2, axis, dtype):
+    # Large enough for several threads; the last three are summed in parts.
+    x1, x2 = normal(15, shape1, dtype), normal(16, shape2, dtype)
     labels_shape = tuple(np.delete(np.broadcast_shapes(shape1, shape2), axis))
     labels = signs(17, labels_shape)
     settings = {'reduction': 'sum', 'axis': axis, 'margin': 0.02}
     # The same pairs written out, in float64: what it makes of them is held against the truth elsewhere.
     whole = value_and_gradients(*np.broadcast_arrays(x1, x2), labels, ms.float64, **settings)
-    total, *found = value_and_gradients(x1, x2, labels, **settings)
-    assert_within(total, whole[0], tolerance(whole[0], ms.float32))
+    total, *found = value_and_gradients(x1, x2, labels, dtype, **settings)
+    assert_within(total, whole[0], tolerance(whole[0], dtype))
     for gradient, each in zip(found, whole[1:]):
         repeated = tuple(i for i, length in enumerate(gradient.shape) if length != each.shape[i])
-        assert_rows_within(gradient, each.sum(repeated, keepdims=True), 4 * UNIT[ms.float32], axis=axis)
+        assert_rows_within(gradient, each.sum(repeated, keepdims=True), 4 * UNIT[dtype], axis=axis)
+
+
+@pytest.mark.parametrize('dtype', DTYPES, ids=str)
+def test_vectors_side_by_side(dtype):
+    # Two whole blocks of 64 and half a block, in which pairs with and without a gradient alternate.
+    x1, x2 = normal(18, (40, 160), dtype), normal(19, (40, 160), dtype)
+    x1[:, ::7] *= 2 ** -6
+    labels = signs(20, (160,))
+    labels[::5] = 0
+    x1[3, 5], x2[3, 10] = np.nan, np.inf
+    upstream = normal(21, (160,), dtype)
+    settings = {'margin': 0.125, 'axis': 0, 'reduction': 'none'}
+    losses, *found = value_and_gradients(x1, x2, labels, dtype, upstream=upstream, **settings)
+    finite = [np.where(np.isfinite(x), x, 0) for x in (x1, x2)]
+    expected = pair_losses(*finite, labels, margin=0.125, axis=0).astype(np.float64)
+    assert_within(losses, expected, tolerance(expected, dtype))
+    for gradient, each in zip(found, pair_gradients(*finite, labels, upstream, margin=0.125, axis=0)):
+        assert_rows_within(gradient, each, 4 * UNIT[dtype], axis=0)
 
 
 def test_batches_of_many_sizes_one_after_the_other():

@@ -88,8 +88,9 @@ STAGES = {
     'thread_pool.cc': [['tests/ut/test_kernel.py', 'tests/st/test_native.py::test_large_broadcasts'], *ON_KERNEL[1:]],
     'interface.cc': [*ON_KERNEL, ['tests/ut/test_select.py', '-k', 'instruction_set']],
     **dict.fromkeys(('all_pairs.cc', 'tiles.h'), [['tests/st/test_all_pairs_native.py'], *ON_KERNEL]),
-    'broadcast.cc': [['-k', 'pynative and not plain and (broadcast or layouts)', 'tests/st/test_gradient.py'],
-                     *ON_KERNEL[1:]],
+    **dict.fromkeys(('broadcast.cc', 'gather.h'),
+                    [['-k', 'pynative and not plain and (broadcast or layouts)', 'tests/st/test_gradient.py'],
+                     *ON_KERNEL[1:]]),
 }
 # For what survives those, with --rest.
 REST = [[str(path.relative_to(HERE))] for path in sorted(HERE.glob('tests/[us]t/test_*.py'))] + [['ms_cosine_loss']]
