@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Mutants that no test could tell from the original, each with the reason: file, line before, line after."""
+"""Mutants that no test can distinguish from the original: (file, line before, line after) and the reason."""
 EQUIVALENT = {
     ('ms_cosine_loss/implementations/native.py', '@functools.lru_cache(maxsize=256)',
      '@functools.lru_cache(maxsize=257)'):

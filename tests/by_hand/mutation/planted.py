@@ -11,9 +11,9 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Faults planted by hand: what someone who changes the package or the kernel could get wrong.
+"""Hand-written faults: what a change of the package or the kernel could get wrong.
 
-Each is the file, a text that occurs in it once, what takes its place, and what that breaks.
+Each is the file, a text that occurs in it once, its replacement, and what that breaks.
 """
 PACKAGE = (
     ('_checks.py', "not -1 <= margin <= 1", "not 0 <= margin <= 1", 'negative margins are rejected'),
