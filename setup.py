@@ -81,7 +81,7 @@ class BuildKernel(build_ext):
                 raise RuntimeError('the kernel could not be built, and MS_COSINE_LOSS_REQUIRE_NATIVE is set') from error
             reason = ' '.join(str(error).split())
             for folder in folders:
-                # A library left here is of older sources.
+                # An existing library was built from older sources.
                 (folder / LIBRARY).unlink(missing_ok=True)
                 (folder / FAILURE).write_text(reason, 'utf-8')
             self._warn(reason)

@@ -78,7 +78,7 @@ class Code:
             self.leads_to[function] |= {self.function_at(each) for each in targets if self.holds(each)}
 
     def reached_from(self, starts):
-        """Returns the functions reachable from `starts`, with `starts` themselves."""
+        """Returns the functions reachable from `starts`, including `starts`."""
         reached, ahead = set(), list(starts)
         while ahead:
             function = ahead.pop()

@@ -39,7 +39,7 @@ from benchmarks.timing import milliseconds
 from ms_cosine_loss import CosineEmbeddingLoss, use_implementation
 
 LENGTH, ROWS = 512, (512, 1024)
-# With 0 half of the random pairs have gradients, with 0.1 one of a hundred.
+# At margin 0, half of the random pairs have gradients; at 0.1, one in a hundred.
 MARGINS = 0.0, 0.1
 NAMES = ('native', 'MindSpore matmul', 'PyTorch matmul')
 _PROCESS = pathlib.Path('/proc/self')

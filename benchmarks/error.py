@@ -82,7 +82,7 @@ class _Worst:
         self.negative = self.not_finite = 0
 
     def take(self, losses, truth):
-        """Adds some losses."""
+        """Updates the worst errors with some losses."""
         finite = np.isfinite(losses)
         losses, truth = losses[finite], truth[finite]
         self.not_finite += int(np.sum(~finite))
@@ -96,7 +96,7 @@ class _Worst:
         self.at_one = max(self.at_one, float(np.max(np.maximum(0, error - own) / self._at_one, initial=0)))
 
     def figures(self):
-        """The row of the table."""
+        """The figures of a row of the table."""
         return {'ulp_of_result': f'{self.of_result:.3g}', 'ulp_at_one': f'{self.at_one:.3g}',
                 'negative': self.negative, 'not_finite': self.not_finite}
 
@@ -137,7 +137,7 @@ def _rows(contestants, pairs, seed):
 
 
 def main():
-    """Measures and prints the table."""
+    """Measures, prints the table and writes it where asked."""
     parser = records.argument_parser(__doc__)
     parser.add_argument('--pairs', type=int, default=1_000_000)
     parser.add_argument('--seed', type=int, default=0)

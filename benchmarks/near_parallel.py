@@ -60,7 +60,7 @@ def rows():
 
 
 def main():
-    """Measures, and prints or writes the table."""
+    """Measures, prints the table and writes it where asked."""
     path = records.argument_parser(__doc__).parse_args().csv
     ms.set_context(mode=ms.PYNATIVE_MODE)
     print(describe(torch))

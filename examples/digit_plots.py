@@ -22,7 +22,7 @@ from sklearn.manifold import TSNE  # noqa: E402
 
 
 def plot_losses(losses, path):
-    """Draw the loss of every step and the mean of every epoch."""
+    """Draws the loss of every step and the mean of every epoch."""
     epochs, batches = losses.shape
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     axes.plot(np.arange(1, losses.size + 1) / batches, losses.ravel(), color="tab:blue", alpha=0.3, label="batch")
@@ -38,7 +38,7 @@ def plot_losses(losses, path):
 
 
 def plot_roc(results, path):
-    """Draw one ROC curve for every named result."""
+    """Draws one ROC curve for every named result."""
     figure, axes = plt.subplots(figsize=(6, 6), layout="constrained")
     for name, (_, auc, rates) in results.items():
         axes.plot(*rates, label=f"{name} (AUC {auc:.3f})", lw=2)
@@ -52,7 +52,7 @@ def plot_roc(results, path):
 
 
 def plot_embedding(vectors, digits, seed, path):
-    """Draw the embeddings in two dimensions, colored and labeled by digit."""
+    """Draws the embeddings in two dimensions, colored and labeled by digit."""
     # A low perplexity spreads the clusters enough to show single images.
     points = TSNE(perplexity=10, metric="cosine", init="pca", random_state=seed).fit_transform(vectors)
     figure, axes = plt.subplots(figsize=(7.5, 6.5), layout="constrained")

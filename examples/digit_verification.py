@@ -44,7 +44,7 @@ def build_encoder(features=32):
 
 
 def draw_pairs(pool, digits, count, rng):
-    """Draws `count` distinct pairs of images, half of them of one digit; returns two index arrays and the labels."""
+    """Draws `count` distinct pairs of images, half of the same digit; returns two index arrays and the labels."""
     first, second = pool[np.stack(np.triu_indices(len(pool), k=1))]
     same = digits[first] == digits[second]
     chosen = np.concatenate([rng.choice(np.flatnonzero(each), count // 2, replace=False) for each in (same, ~same)])

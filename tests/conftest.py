@@ -62,7 +62,7 @@ def _values(item):
 
 
 def each_value_once(items):
-    """Returns a greedy subset of the tests in which every parameter value meets every mode and implementation."""
+    """Returns a small subset of the tests, chosen greedily, in which each value meets each mode and implementation."""
     by_function = {}
     for item in items:
         by_function.setdefault(item.nodeid.partition('[')[0], []).append(item)

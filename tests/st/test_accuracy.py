@@ -166,7 +166,7 @@ def test_second_derivative_beside_mindspore(mode):
     inputs = Tensor(x1), Tensor(x2), Tensor(labels, ms.int32)
     step = 1e-5
     above, below = (truth.gradients(x1 + sign * step * direction, x2, labels)[0] for sign in (1, -1))
-    # The error of the central difference is about step**2 times some tens, a fourth derivative.
+    # The central difference is accurate to step**2 times some tens, a fourth derivative.
     expected = (above - below) / (2 * step)
 
     def product(loss):

@@ -376,7 +376,7 @@ def assert_losses(case, actual, factor=1):
 
 
 def _needed_digits(rows, squares):
-    """Returns how many digits leave 30 in the differences of `truth`, even where eps dominates the squared norms."""
+    """Returns the digits with which the differences of `truth` keep 30, however little the vectors change the loss."""
     digits = truth.DIGITS
     for x, square in zip(rows, squares):
         largest = np.max(np.abs(x), axis=1, initial=0).astype(np.longdouble)
