@@ -11,14 +11,14 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Every MindSpore that the package supports, on every Python that it has wheels for.
+"""Tests every supported MindSpore on every Python for which it has wheels.
 
     pip install nox
-    nox                                                # all of it, two hours on two cores; skips missing Pythons
-    nox -s "suite(python='3.9', mindspore='2.7.0')"   # one of them, after `nox -s wheel`
+    nox                                                # everything, two hours on two cores; skips missing Pythons
+    nox -s "suite(python='3.9', mindspore='2.7.0')"   # one combination, after `nox -s wheel`
     nox -s lint
 
-One wheel of the last commit is built once and installed in them all. Each adds its result to docs/data/versions.csv,
+One wheel of the last commit is built and installed in each environment. Each adds its result to docs/data/versions.csv,
 which `python docs/tables.py` turns into the table of docs/platforms.md.
 """
 import csv
@@ -45,7 +45,7 @@ nox.options.sessions = ['wheel', 'suite']
 
 
 def _checkout(session):
-    """The last commit without the package, so that only the installed one can be tested."""
+    """Clones the last commit; `suite` deletes the package from it, so that only the installed one can be tested."""
     folder = pathlib.Path(session.create_tmp()).resolve() / 'checkout'
     session.run('rm', '-rf', str(folder), external=True, silent=True)
     session.run('git', 'clone', '-q', str(HERE), str(folder), external=True)
@@ -58,14 +58,14 @@ def _wheels(session):
 
 @nox.session
 def lint(session):
-    """What the gate's step lint runs, on the checkout as it is; pre-commit calls it."""
+    """Runs the gate's step lint on the working tree; pre-commit calls it."""
     session.install('-r', str(TOOLS))
     session.run(str(HERE / '.ci' / 'lint'), external=True)
 
 
 @nox.session
 def wheel(session):
-    """Builds the wheel that all the others install."""
+    """Builds the wheel that `suite` installs."""
     session.install('build', '-c', str(TOOLS))
     session.run('rm', '-rf', str(_wheels(session)), external=True, silent=True)
     session.run('python', '-m', 'build', '-q', '--wheel', '--outdir', str(_wheels(session)), str(_checkout(session)),
@@ -76,10 +76,10 @@ def wheel(session):
 @nox.parametrize(('python', 'mindspore'), [(python, version) for version, pythons in PYTHONS.items()
                                            for python in pythons])
 def suite(session, mindspore):
-    """The README's tests against the installed wheel."""
+    """Runs all tests against the installed wheel."""
     built, = _wheels(session).glob('*.whl')
     session.install(f'{built}[test]', f'mindspore=={mindspore}')
-    # A reused environment has an older wheel of the same version.
+    # A reused environment may have an older wheel of the same version.
     session.install('--force-reinstall', '--no-deps', str(built))
     checkout = _checkout(session)
     session.run('rm', '-r', str(checkout / 'ms_cosine_loss'), external=True)
@@ -94,7 +94,7 @@ def suite(session, mindspore):
 
 
 def _record(mindspore, python, report):
-    """Puts the numbers of a pytest report into the table; returns how many tests failed."""
+    """Enters the totals of a pytest report into the table; returns how many tests failed."""
     totals = ElementTree.parse(report).getroot().find('testsuite').attrib
     failed = int(totals['failures']) + int(totals['errors'])
     skipped = int(totals['skipped'])

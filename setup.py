@@ -24,7 +24,7 @@ from setuptools.command.build_ext import build_ext
 HERE = pathlib.Path(__file__).parent
 VERSION = re.search(r"^__version__ = '(.+)'$", (HERE / 'ms_cosine_loss' / '__init__.py').read_text('utf-8'), re.M)[1]
 
-# The tests read setup.py too, and so need what builds.
+# The tests also run setup.py, which needs setuptools.
 TEST = ['hypothesis>=6', 'mpmath>=1.3', 'onnxruntime>=1.16', 'pytest>=7', 'pytest-xdist>=3.2', 'setuptools>=70.1']
 
 
@@ -36,18 +36,18 @@ ARITHMETIC = 'kernel/arithmetic.cc'
 KERNEL = sorted({f'kernel/{path.name}' for path in (HERE / 'kernel').glob('*.cc')} - {ARITHMETIC})
 LIBRARY = 'libms_cosine_loss.so'
 FAILURE = 'native_build_failure.txt'
-# Contraction is off because exact error terms of sums and products cannot bear it; the kernel asks for fused
-# operations by name. Nor can they bear -ffast-math, should the environment ask for it. Python's own flags may ask for
-# debug information, which is larger than the code.
+# Contraction and -ffast-math, which the environment may set, would break the error terms of sums and products; the
+# kernel calls fused operations explicitly. -g0 because Python's own flags may add debug information, which is larger
+# than the code.
 FLAGS = ['-std=c++17', '-O3', '-fPIC', '-fvisibility=hidden', '-fno-fast-math', '-ffp-contract=off', '-pthread',
          '-Wno-psabi', '-g0']
-# Never unloaded: the threads of the pool sleep in it.
+# Never unload the library: the pool's threads sleep in its code.
 LINK_FLAGS = ['-pthread', '-Wl,-z,nodelete']
 if is_set('MS_COSINE_LOSS_OPENMP'):
     FLAGS.append('-fopenmp')
     LINK_FLAGS.append('-fopenmp')
 INSTRUCTION_SETS = {'baseline': []}
-# The platform that the wheel is for, which another machine may build.
+# The wheel's target platform: it may be cross-compiled.
 if sysconfig.get_platform() == 'linux-x86_64':
     avx2 = ['-mavx2', '-mfma', '-mf16c']
     INSTRUCTION_SETS['avx2'] = avx2
@@ -56,13 +56,13 @@ if sysconfig.get_platform() == 'linux-x86_64':
 
 
 class BuildKernel(build_ext):
-    """Builds the kernel as a plain shared library, which serves every Python and every MindSpore."""
+    """Builds the kernel as a plain shared library, independent of the Python and MindSpore versions."""
 
     def get_ext_filename(self, fullname):
         return os.path.join(*fullname.split('.')[:-1], LIBRARY)
 
     def run(self):
-        # setuptools forgets it while it builds, and copies what it has built afterwards.
+        # setuptools resets `inplace` during the build and copies the result afterwards.
         self._is_in_place = bool(self.inplace)
         super().run()
 
@@ -81,7 +81,7 @@ class BuildKernel(build_ext):
                 raise RuntimeError('the kernel could not be built, and MS_COSINE_LOSS_REQUIRE_NATIVE is set') from error
             reason = ' '.join(str(error).split())
             for folder in folders:
-                # Of sources that are no longer these.
+                # An existing library was built from older sources.
                 (folder / LIBRARY).unlink(missing_ok=True)
                 (folder / FAILURE).write_text(reason, 'utf-8')
             self._warn(reason)
@@ -104,7 +104,7 @@ class BuildKernel(build_ext):
 
 
 class PlatformWheel(bdist_wheel):
-    """A wheel for the platform, but for any Python: the library does not know of Python."""
+    """A wheel for one platform but any Python, because the library does not depend on Python."""
 
     def get_tag(self):
         tag = super().get_tag()
@@ -140,15 +140,15 @@ setup(
     ext_modules=EXTENSIONS,
     cmdclass={'build_ext': BuildKernel, 'bdist_wheel': PlatformWheel},
     python_requires='>=3.9,<3.13',
-    # MindSpore's wheels are built against NumPy 1 and fail at the first operation beside NumPy 2.
+    # MindSpore's wheels are built against NumPy 1 and fail at the first operation with NumPy 2.
     install_requires=['mindspore>=2.7,<3', 'numpy>=1.25,<2'],
     extras_require={
         'test': TEST,
         'examples': ['matplotlib>=3.5', 'scikit-learn>=1.2', 'tqdm>=4'],
-        # The pages run: torch for the differences, scikit-learn for the tutorials.
+        # To run the pages' code: torch for the comparison, scikit-learn for the tutorials.
         'docs': ['furo', 'matplotlib>=3.5', 'myst-parser>=2', 'pytest>=7', 'scikit-learn>=1.2', 'sphinx>=6',
                  'sphinx-mathjax-offline', 'sybil>=6', 'torch'],
-        # A later JAX wants NumPy 2.
+        # Later versions of JAX require NumPy 2.
         'benchmarks': ['jax<0.5', 'torch'],
     },
 )

@@ -11,11 +11,11 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Checks that a library for x86-64 asks no more of the processor than what it has found: check_cpu.py LIBRARY.
+"""Checks that an x86-64 library uses only instructions that the processor has been found to have: check_cpu.py LIBRARY.
 
-The copies of the arithmetic for AVX2 and AVX-512 are called through the tables `avx2` and `avx512` alone, after the
-processor was asked. So what can be reached in any other way may hold nothing beyond the first x86-64, and what one of
-these tables leads to nothing beyond what was asked for it.
+The copies of the arithmetic for AVX2 and AVX-512 are called only through the tables `avx2` and `avx512`, after cpuid
+has been checked. Code reachable in any other way must stay within baseline x86-64, and code reachable through a table
+within the features checked for it.
 """
 import bisect
 import sys
@@ -24,11 +24,10 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.relocation import RelocationSection
 from iced_x86 import CpuidFeature, Decoder, OpKind
 
-# The first x86-64. CET's endbr64 does nothing on a processor that does not know it, and libgcc runs xgetbv only where
-# cpuid says that it is there.
+# Baseline x86-64. CET's endbr64 is a no-op on older processors, and libgcc runs xgetbv only where cpuid reports it.
 BASELINE = {'INTEL8086', 'INTEL186', 'INTEL286', 'INTEL386', 'INTEL486', 'X64', 'CPUID', 'CMOV', 'FPU', 'SSE', 'SSE2',
             'MULTIBYTENOP', 'PAUSE', 'CET_IBT', 'XSAVE'}
-# By the mangled name of the table: what the kernel asks the processor for, and what a processor with AVX2 has always.
+# By mangled name of the table: the features that the kernel checks, and those that every processor with AVX2 has.
 AVX2 = BASELINE | {'SSE3', 'SSSE3', 'SSE4_1', 'SSE4_2', 'POPCNT', 'AVX', 'AVX2', 'FMA', 'F16C'}
 TABLES = {'_ZN14ms_cosine_loss4avx2E': AVX2,
           '_ZN14ms_cosine_loss6avx512E': AVX2 | {'AVX512F', 'AVX512BW', 'AVX512DQ', 'AVX512VL'}}
@@ -40,7 +39,7 @@ NEAR_BRANCHES = {OpKind.NEAR_BRANCH16, OpKind.NEAR_BRANCH32, OpKind.NEAR_BRANCH6
 
 
 class Code:
-    """The functions of a library: what each needs, and which others it names."""
+    """The functions of a library: the features each needs, and the functions it refers to."""
 
     def __init__(self, elf):
         sections = [each for each in elf.iter_sections() if each['sh_flags'] & EXECUTABLE and each['sh_size']]
@@ -60,11 +59,11 @@ class Code:
             self._read(section)
 
     def holds(self, address):
-        """Whether there is code at `address`."""
+        """Returns whether there is code at `address`."""
         return any(start <= address < end for start, end in self._ranges)
 
     def function_at(self, address):
-        """The start of the function that `address` lies in."""
+        """Returns the start of the function that contains `address`."""
         return self._starts[bisect.bisect_right(self._starts, address) - 1]
 
     def _read(self, section):
@@ -79,7 +78,7 @@ class Code:
             self.leads_to[function] |= {self.function_at(each) for each in targets if self.holds(each)}
 
     def reached_from(self, starts):
-        """All that `starts` lead to, and they themselves."""
+        """Returns the functions reachable from `starts`, including `starts`."""
         reached, ahead = set(), list(starts)
         while ahead:
             function = ahead.pop()
@@ -90,7 +89,7 @@ class Code:
 
 
 def _pointers(elf):
-    """Every address that the loader writes into the library's data, with the place where it writes it."""
+    """Yields the place and the value of every address that the loader writes into the library's data."""
     for section in elf.iter_sections():
         if isinstance(section, RelocationSection):
             names = elf.get_section(section['sh_link'])
@@ -102,7 +101,7 @@ def _pointers(elf):
 
 
 def _roots(elf, code):
-    """Where the code can be entered: by way of each table, and in every other way, under ''."""
+    """Returns the entry points of the code: through each table, and all others under ''."""
     tables = {name: range(code.symbols[name]['st_value'],
                           code.symbols[name]['st_value'] + code.symbols[name]['st_size']) for name in TABLES}
     roots = {name: set() for name in ('', *TABLES)}
@@ -120,7 +119,7 @@ def _roots(elf, code):
 
 
 def main(path):
-    """Exits with every function that needs too much."""
+    """Exits with a list of the functions that need too much, if any."""
     with open(path, 'rb') as file:
         elf = ELFFile(file)
         code = Code(elf)

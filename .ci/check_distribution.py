@@ -11,9 +11,9 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Checks that the sdist and the wheel hold what they should and nothing else: check_distribution.py SDIST WHEEL.
+"""Checks that the sdist and the wheel contain what they should and nothing else: check_distribution.py SDIST WHEEL.
 
-In the checkout that they were built from.
+Run it in the checkout from which they were built.
 """
 import pathlib
 import subprocess
@@ -23,7 +23,7 @@ import zipfile
 
 _LISTED = subprocess.run(['git', 'ls-files', '-z'], check=True, capture_output=True, text=True).stdout
 TRACKED = set(_LISTED.rstrip('\0').split('\0'))
-# What serves the repository alone.
+# Files that only the repository needs.
 NOT_IN_SDIST = {name for name in TRACKED if name.startswith('.') or name.endswith('.gitignore')}
 BY_SETUPTOOLS = ('PKG-INFO', 'setup.cfg', 'ms_cosine_loss.egg-info/')
 LIBRARY = 'ms_cosine_loss/libms_cosine_loss.so'
@@ -31,7 +31,7 @@ IN_WHEEL = {name for name in TRACKED if name.startswith('ms_cosine_loss/')} | {L
 
 
 def main(sdist, wheel):
-    """Exits with what is missing or too much."""
+    """Exits with a list of what is missing or superfluous, if anything."""
     with tarfile.open(sdist) as archive:
         in_sdist = {each.name.split('/', 1)[1] for each in archive.getmembers() if each.isfile()}
     with zipfile.ZipFile(wheel) as archive:

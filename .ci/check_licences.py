@@ -11,10 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Checks that every source file under version control begins with the licence: check_licences.py, in the checkout.
-
-An empty file needs none.
-"""
+"""Checks that every tracked source file, unless empty, begins with the licence: check_licences.py, in the checkout."""
 import pathlib
 import subprocess
 import sys
@@ -37,19 +34,19 @@ limitations under the License.
 
 
 def _comment_mark(path, text):
-    """What begins a comment in this file; None where it is no source file."""
+    """Returns the mark that starts a comment in this file; None if it is not a source file."""
     return SUFFIXES.get(path.suffix) or ('#' if text.startswith('#!') else None)
 
 
 def _begins_with_licence(text, mark):
-    """Whether `text` does, as comments; how they are indented does not matter."""
+    """Returns whether `text` begins with the licence in comments, however indented."""
     expected = HEAD.splitlines()
     lines = text.splitlines()[:len(expected)]
     return all(line.startswith(mark) for line in lines) and [line[len(mark):].strip() for line in lines] == expected
 
 
 def main():
-    """Exits with the files that lack it."""
+    """Exits with a list of the files without the licence, if any."""
     tracked = subprocess.run(['git', 'ls-files', '-z'], check=True, capture_output=True, text=True).stdout
     checked, lacking = 0, []
     for path in map(pathlib.Path, tracked.rstrip('\0').split('\0')):

@@ -15,10 +15,10 @@
 
     python -m benchmarks.all_pairs [--rounds 15] [--seconds 2] [--csv docs/data/all_pairs.csv]
 
-prints, for N of 512 and 1024, D = 512 and two margins, the median milliseconds of the mean loss and of it with both
-gradients, measured in turns of random order; the worst relative error of a similar pair's loss and of a gradient
-against float64; and how many MiB the first value with gradients raises the peak of a fresh process, its outputs
-included. Plain is left out: it holds arrays of N × N × D, 14 GiB at N = 512.
+prints, for N of 512 and 1024, D = 512 and two margins, the median milliseconds of the mean loss, without and with both
+gradients, interleaved in random order; the worst relative error of a similar pair's loss and of a gradient against
+float64; and the MiB by which the first value with gradients raises the peak of a fresh process, outputs included.
+Plain is left out: it allocates N × N × D arrays, 14 GiB at N = 512.
 """
 import functools
 import importlib
@@ -39,14 +39,14 @@ from benchmarks.timing import milliseconds
 from ms_cosine_loss import CosineEmbeddingLoss, use_implementation
 
 LENGTH, ROWS = 512, (512, 1024)
-# With 0 half of the random pairs have gradients, with 0.1 one of a hundred.
+# At margin 0, half of the random pairs have gradients; at 0.1, one in a hundred.
 MARGINS = 0.0, 0.1
 NAMES = ('native', 'MindSpore matmul', 'PyTorch matmul')
 _PROCESS = pathlib.Path('/proc/self')
 
 
 class _Problem:
-    """A batch of pairs, similar on the diagonal with 1 - cos near 0.005, random elsewhere."""
+    """A batch whose pairs are similar on the diagonal, with 1 - cos near 0.005, and random elsewhere."""
 
     def __init__(self, rows):
         rng = np.random.default_rng(0)
@@ -66,7 +66,7 @@ class _Problem:
 
 
 class _Matmul(nn.Cell):
-    """The same loss as one writes it with a product of matrices."""
+    """The same loss written by hand with a matrix product."""
 
     def __init__(self, margin, reduction='mean'):
         super().__init__()
@@ -83,7 +83,7 @@ class _Matmul(nn.Cell):
 
 
 class _Loss(nn.Cell):
-    """The loss of this package, of all pairs."""
+    """`CosineEmbeddingLoss` of all pairs."""
 
     def __init__(self, margin, reduction='mean'):
         super().__init__()
@@ -94,7 +94,7 @@ class _Loss(nn.Cell):
 
 
 def _mindspore(problem, make):
-    """By reduction, the loss alone and with its gradients."""
+    """Returns a function of the reduction that returns two calls: the loss alone, and with its gradients."""
     inputs = Tensor(problem.x1), Tensor(problem.x2), Tensor(problem.labels)
 
     def called(function):
@@ -133,7 +133,7 @@ def _torch(problem, margin):
 
 
 def _contestant(name, problem, margin):
-    """By reduction, two functions that return the value and the gradients."""
+    """Returns a function of the reduction that returns two calls: the loss alone, and with its gradients."""
     if name == 'PyTorch matmul':
         return _torch(problem, margin)
     if name == 'MindSpore matmul':
@@ -142,9 +142,9 @@ def _contestant(name, problem, margin):
 
 
 def _peak(name, rows):
-    """How many MiB the first value with gradients raises the peak of this process."""
+    """The MiB by which the first value with gradients raises the peak of this process."""
     call = _contestant(name, _Problem(rows), MARGINS[0])('mean')[1]
-    # What compiling and starting the threads takes is no part of it.
+    # Excludes the memory of the compiler and of the threads' start.
     _contestant(name, _Problem(16), MARGINS[0])('mean')[1]()
 
     def status(field):

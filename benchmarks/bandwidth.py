@@ -11,16 +11,16 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""How near the kernel is to the speed of memory, without MindSpore around it.
+"""How close the kernel, called without MindSpore, comes to memory bandwidth.
 
     python -m benchmarks.bandwidth [--rounds 15] [--dtypes float32] [--threads 1 2] [--layouts rows] [--libraries O.so]
 
-prints the median milliseconds of the memory loop and of the kernel, forward and forward + backward, half of the pairs
-similar, and how many times longer the kernel takes than the loop: on rows, on lanes (the vectors' axis is not the last)
-and with one vector against all. All are interleaved, in random order. First come the loops that write, of which
-the least counts: past the caches or through them, some bytes to one output and then to the other. Other libraries, of
-the same interface, are measured beside the one that is installed. MS_COSINE_LOSS_INSTRUCTION_SET picks the instruction
-set.
+prints the median milliseconds of the memory-bandwidth baseline and of the kernel, forward and forward + backward, with
+half of the pairs similar, and the ratio of the two: on rows, on lanes (the vectors' axis is not the last) and with one
+vector against all. All are interleaved, in random order. The variants of the writing baseline are printed first; the
+fastest one counts. They differ in whether stores bypass the caches, and in how many bytes go to one output before the
+other gets as many. --libraries adds builds with the same interface to the installed one.
+MS_COSINE_LOSS_INSTRUCTION_SET selects the instruction set.
 """
 import os
 
@@ -38,7 +38,7 @@ LAYOUTS = ('rows', 'lanes', 'broadcast')
 
 
 def _inputs(problem, layout):
-    """Both inputs and the axis of the vectors."""
+    """Both inputs and the labels, in the given layout."""
     exactly = bfloat16 if problem.dtype == 'bfloat16' else np.dtype(problem.dtype).type
     x1, x2 = exactly(problem.x1), exactly(problem.x2)
     if layout == 'lanes':

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The losses that the benchmarks compare, each as calls on the same inputs."""
+"""The losses that the benchmarks compare, each as a set of calls on the same inputs."""
 import dataclasses
 import importlib
 import importlib.util
@@ -33,9 +33,10 @@ MODES = {'graph': ms.GRAPH_MODE, 'pynative': ms.PYNATIVE_MODE}
 
 @dataclasses.dataclass(frozen=True)
 class Contestant:
-    """Calls that return when their work is done. Timed are the mean loss, and the mean loss with both gradients.
+    """Calls that return when their work is done; timed are `forward`, the mean loss, and `both`, with its gradients.
 
-    `losses` gives each pair's loss and `gradients` those of their sum, as float64 arrays; None where none is judged.
+    `losses` returns each pair's loss and `gradients` those of their sum, as float64 arrays. Both are None where
+    accuracy is not judged.
     """
 
     forward: typing.Callable
@@ -45,7 +46,7 @@ class Contestant:
 
 
 class Problem:
-    """Pairs as in training: half similar, with 1 - cos near 0.005, half random."""
+    """Pairs as in training: half of them similar, with 1 - cos near 0.005, the others random."""
 
     def __init__(self, rows, length, dtype='float32'):
         rng = np.random.default_rng(0)
@@ -62,7 +63,7 @@ class Problem:
         return x.astype(self.dtype).astype(np.float32)
 
     def error_of(self, contestant):
-        """The worst relative error of a similar pair's loss, and of a gradient relative to its length."""
+        """The worst relative error of a similar pair's loss, and the worst error of a gradient relative to its norm."""
         similar = self.labels == 1
         truth = exact.losses(self.x1[similar], self.x2[similar], np.ones(similar.sum()))
         of_loss = np.max(np.abs(contestant.losses()[similar] - truth) / truth)
@@ -102,7 +103,7 @@ def _array(tensor):
 
 
 def _mindspore(problem, make, implementation='auto', judged=True):
-    """`make(reduction)` gives the loss; each call is compiled under `implementation`."""
+    """A contestant whose loss is `make(reduction)`; each call is compiled under `implementation`."""
     x1, x2 = (Tensor(x).astype(getattr(ms, problem.dtype)) for x in (problem.x1, problem.x2))
     inputs = x1, x2, Tensor(problem.labels)
 
@@ -132,7 +133,7 @@ def _torch(problem, compiled=False):
         return torch.nn.functional.cosine_embedding_loss(x1, x2, target, MARGIN, reduction=reduction)
 
     if compiled:
-        # Otherwise torch stops compiling after a few shapes.
+        # torch stops compiling after a few shapes.
         torch.compiler.reset()
         loss = torch.compile(loss)
 
@@ -181,9 +182,9 @@ def _memory(problem):
 
 
 def makers(problem):
-    """By name, what makes each contestant that is installed here and takes the dtype; in the order of the tables.
+    """By name, a function that makes each contestant installed here that supports the dtype, in the tables' order.
 
-    'kernel alone', 'memory' and 'x1.sum()' are what no loss could be faster than.
+    'kernel alone', 'memory' and 'x1.sum()' are lower bounds on the time of any loss.
     """
     made = {'native': lambda: _mindspore(problem, partial(CosineEmbeddingLoss, MARGIN), 'native'),
             'plain': lambda: _mindspore(problem, partial(CosineEmbeddingLoss, MARGIN), 'plain')}
@@ -204,5 +205,5 @@ def makers(problem):
 
 
 def others_installed():
-    """The other modules measured, for the record."""
+    """The other packages measured, whose versions are recorded."""
     return [importlib.import_module(name) for name in ('torch', 'jax') if importlib.util.find_spec(name)]

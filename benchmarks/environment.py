@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The machine and the versions that a figure belongs to."""
+"""The machine and the package versions of a measurement."""
 import os
 import platform
 

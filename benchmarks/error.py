@@ -16,10 +16,10 @@
     python -m benchmarks.error [--pairs 1000000] [--seed 0] [--csv docs/data/error.csv]
 
 The pairs are random, nearly parallel (1 - cos down to 1e-9), parallel, constant, of mixed scales within a row, huge
-and tiny (down to denormal numbers), 1 to 100003 elements long; most of them short. The exact value is computed in
-NumPy's long double, whose rounding is 1e-19. Two errors are counted: in ulp of the result, where the result is 1e-9 or
-more, and in ulp at 1 of the arithmetic (1.2e-7 for float32 and half input, 2.2e-16 for float64). Negative losses and
-losses that are not finite are counted separately. torch is optional.
+and tiny (down to subnormal numbers), of 1 to 100003 elements; most are short. The exact value is computed in NumPy's
+long double, accurate to 1e-19. Two errors are reported: in ulp of the result, where it is at least 1e-9, and in ulp of
+1 in the arithmetic's precision (1.2e-7 for float32 and half-precision input, 2.2e-16 for float64). Negative and
+non-finite losses are counted separately. torch is optional.
 """
 import importlib
 
@@ -39,7 +39,7 @@ SMALLEST_NORMAL = {'float16': 2.0 ** -14, 'bfloat16': 2.0 ** -126, 'float32': 2.
 
 
 def _pairs(rng, count, length, dtype):
-    """`count` pairs of each kind, as float64."""
+    """Returns `count` pairs of each kind, in float64."""
     x1, x2 = rng.standard_normal((2, count, length))
     mixed = 10.0 ** rng.uniform(-3, 3, (count, length))
     angle = 10.0 ** rng.uniform(-4.4, -0.5, (count, 1))
@@ -82,7 +82,7 @@ class _Worst:
         self.negative = self.not_finite = 0
 
     def take(self, losses, truth):
-        """Adds some losses."""
+        """Updates the worst errors with some losses."""
         finite = np.isfinite(losses)
         losses, truth = losses[finite], truth[finite]
         self.not_finite += int(np.sum(~finite))
@@ -91,21 +91,21 @@ class _Worst:
         ulp = self._spacing * 2.0 ** np.floor(np.log2(np.maximum(truth.astype(np.float64), self._smallest)))
         counted = truth >= 1e-9
         self.of_result = max(self.of_result, float(np.max(error[counted] / ulp[counted], initial=0)))
-        # A half result has its own rounding on top.
+        # Rounding the result to half precision adds its own error.
         own = 2 * ulp if self._is_half else 0
         self.at_one = max(self.at_one, float(np.max(np.maximum(0, error - own) / self._at_one, initial=0)))
 
     def figures(self):
-        """The row of the table."""
+        """The figures of a row of the table."""
         return {'ulp_of_result': f'{self.of_result:.3g}', 'ulp_at_one': f'{self.at_one:.3g}',
                 'negative': self.negative, 'not_finite': self.not_finite}
 
 
 def measure(dtype, contestants, pairs, seed):
-    """The number of pairs, and the worst errors of each contestant; None where the dtype is not supported."""
+    """Returns the number of pairs, and the worst errors of each contestant, None where it lacks the dtype."""
     rng = np.random.default_rng(seed)
     results = {name: _Worst(dtype) for name in contestants}
-    # The same number of pairs for each length except the longest, which would take all the time.
+    # As many pairs of each length, but fewer of those above 1000, which would take all the time.
     shares = [min(1.0, 1000 / length) for length in LENGTHS]
     total = 0
     for length, share in zip(LENGTHS, shares):
@@ -137,7 +137,7 @@ def _rows(contestants, pairs, seed):
 
 
 def main():
-    """Measures and prints the table."""
+    """Measures, prints the table and writes it where asked."""
     parser = records.argument_parser(__doc__)
     parser.add_argument('--pairs', type=int, default=1_000_000)
     parser.add_argument('--seed', type=int, default=0)

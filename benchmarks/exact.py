@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The exact loss and its gradients, in NumPy's long double, whose rounding is 1e-19."""
+"""The loss and its gradients in NumPy's long double, accurate to 1e-19."""
 import numpy as np
 
 EPS = 1e-12
@@ -38,7 +38,7 @@ def _gradients(x1, x2, labels, margin):
 
 
 def gradients(x1, x2, labels, margin=0.0):
-    """The gradients of the sum of the losses by x1 and x2, as float64 arrays."""
+    """The gradients of the sum of the losses with respect to x1 and x2, as float64 arrays."""
     step = max(1, _ELEMENTS_AT_ONCE // x1.shape[1])
     parts = [_gradients(x1[start:start + step], x2[start:start + step], labels[start:start + step], margin)
              for start in range(0, len(x1), step)]

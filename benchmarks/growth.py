@@ -11,12 +11,12 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""How the cost grows with the number of pairs and with their length, graph mode, float32.
+"""How the cost of a call grows with the number of pairs and with their length; graph mode, float32.
 
     python -m benchmarks.growth [--rounds 15] [--seconds 0.5] [--csv docs/data/growth.csv]
 
 prints the milliseconds of a call, forward and forward + backward, from 1 to 65536 pairs of 512 elements and for 1024
-pairs of 8 to 16384: the median, and the fastest, which excludes stalls of launches and threads.
+pairs of 8 to 16384: the median, and the fastest, which excludes stalls in launching and scheduling.
 """
 import mindspore as ms
 import numpy as np

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The kernel called directly, without MindSpore around it, and the memory-bandwidth baseline."""
+"""The kernel, called directly without MindSpore, and the memory-bandwidth baseline."""
 import ctypes
 import functools
 import pathlib
@@ -38,7 +38,7 @@ def aligned(array):
 
 
 def bfloat16(array):
-    """The upper halves of float32 numbers."""
+    """float32 numbers truncated to bfloat16, as uint16."""
     return (np.asarray(array, np.float32).view(np.uint32) >> 16).astype(np.uint16)
 
 
@@ -83,9 +83,9 @@ class Kernel:
 
 
 class Memory:
-    """Reading two float32 arrays; and for backward reading them again while two are written.
+    """Reads two float32 arrays; for backward, reads them again while it writes two others.
 
-    Of the loops that write, `both` is the fastest here: each copies some bytes to one output and then to the other.
+    `both` uses the fastest of several loops here. Each alternates between the outputs after a fixed number of bytes.
     """
 
     TURNS = (32, 64, 128, 4096)
@@ -99,7 +99,7 @@ class Memory:
         self._arrays = [aligned(np.ones(shape, np.float32)) for _ in range(4)]
         self._pointers = [ctypes.c_void_p(each.ctypes.data) for each in self._arrays]
         self._work = ctypes.c_int64(self._arrays[0].size), threads
-        # By whether they go past the caches, and the bytes of a turn.
+        # Keyed by whether stores bypass the caches, and by the bytes written to one output before the other.
         self.loops = {(stream, turn): functools.partial(self._both, stream, turn)
                       for stream in (True, False) for turn in self.TURNS}
         times = milliseconds(self.loops, _ROUNDS_TO_CHOOSE)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Accuracy and AUC of examples/digit_verification.py by margin.
+"""Accuracy and AUC of examples/digit_verification.py for several margins.
 
     python -m benchmarks.margin [--margins 0 0.2 0.4 0.6 0.8 0.9] [--seeds 0 1] [--epochs 3]
                                [--csv docs/data/margin.csv]

@@ -11,13 +11,13 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The memory of a loss beyond its inputs and outputs, graph mode, float32.
+"""The memory of a loss beyond its inputs and outputs; graph mode, float32.
 
     python -m benchmarks.memory [--csv docs/data/memory.csv]
 
-prints, for 16384 pairs of 768 elements, how many MiB the peak of a fresh process rises above what is resident with the
-inputs, minus the outputs, and minus the rise of the same calls on a few pairs: for the first call, which compiles, and
-for a later one. What MindSpore's pool keeps counts in both. Linux only: the peak is reset through /proc.
+prints, for 16384 pairs of 768 elements, the MiB by which a call raises the peak of a fresh process that holds the
+inputs, minus the outputs and minus the rise of the same call on a few pairs: for the first call, which compiles, and
+for a later one. Memory that MindSpore's pool retains counts in both. Linux only: the peak is reset through /proc.
 """
 import json
 import pathlib
@@ -44,7 +44,7 @@ def _resident(field):
 
 
 def _peaks_of(name, what, rows):
-    """How many KiB the first and the second call of a contestant raise this process's peak."""
+    """The KiB by which the first and the second call of a contestant raise this process's peak."""
     ms.set_context(mode=ms.GRAPH_MODE)
     call = getattr(makers(Problem(rows, LENGTH))[name](), what)
     before = _resident('VmRSS')

@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// What memory allows: reading two arrays, and reading two while writing two, on some threads.
+// The memory-bandwidth baseline: reads two arrays, or reads two and writes two, on several threads.
 #include <immintrin.h>
 #include <omp.h>
 
@@ -60,8 +60,8 @@ void write_in_turns(const float *x1, const float *x2, float *y1, float *y2, int6
 
 }  // namespace
 
-// `turn` bytes to one output, then to the other: 32, a line of 64, two of them, or a page of 4096. The outputs are
-// aligned to 32 bytes; `stream` writes past the caches.
+// Writes `turn` bytes to one output, then to the other: 32, a cache line of 64, two lines, or a page of 4096. The
+// outputs are aligned to 32 bytes. With `stream`, stores bypass the caches.
 extern "C" void read_two_write_two(const float *x1, const float *x2, float *y1, float *y2, int64_t count, int threads,
                                    int stream, int turn) {
   const auto write = turn == 32    ? (stream ? write_in_turns<true, 8> : write_in_turns<false, 8>)

@@ -11,12 +11,12 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The error of the loss of similar pairs as they come together, where `1 - cos` cancels.
+"""The error of the loss of similar pairs as they become parallel, where `1 - cos` cancels.
 
     python -m benchmarks.near_parallel [--csv docs/data/near_parallel.csv]
 
-For each 1 - cos from 1 down to 1e-9, it compares 200 pairs of 128 float32 elements with NumPy's long double: the median
-and the worst relative error of both implementations, mindspore.nn and torch.
+prints the median and the worst relative error of both implementations, mindspore.nn and torch against NumPy's long
+double, for 200 pairs of 128 float32 elements at each 1 - cos from 1 down to 1e-9.
 """
 import mindspore as ms
 import numpy as np
@@ -39,7 +39,7 @@ def _pairs(rng, target):
     x1 /= np.linalg.norm(x1, axis=1, keepdims=True)
     other -= (other * x1).sum(1, keepdims=True) * x1
     other /= np.linalg.norm(other, axis=1, keepdims=True)
-    # sin from 1 - cos, without a difference of numbers near 1.
+    # Computes sin from 1 - cos without subtracting numbers near 1.
     x2 = (1 - target) * x1 + np.sqrt(target * (2 - target)) * other
     return x1.astype(np.float32), x2.astype(np.float32)
 
@@ -60,7 +60,7 @@ def rows():
 
 
 def main():
-    """Measures, and prints or writes the table."""
+    """Measures, prints the table and writes it where asked."""
     path = records.argument_parser(__doc__).parse_args().csv
     ms.set_context(mode=ms.PYNATIVE_MODE)
     print(describe(torch))

@@ -11,12 +11,12 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The plain implementation beside `mindspore.nn` on CPU: speed, with shapes known and unknown, and error by length.
+"""Plain beside `mindspore.nn` on CPU: speed with static and dynamic shapes, and error by length.
 
     python -m benchmarks.plain [--rounds 31] [--seconds 3]
 
-prints the median milliseconds of a call of each, interleaved, in random order, and the ratio of the medians; then
-the worst error of a loss in units in the last place of 1.
+prints the median milliseconds of a call of each, interleaved in random order, and the ratio of the medians; then the
+worst error of a loss, in ulp of 1.
 """
 import argparse
 
@@ -46,7 +46,7 @@ class _Both(nn.Cell):
 
 
 def _calls(loss, inputs, mode, is_dynamic):
-    """The loss alone, and with its gradients."""
+    """Returns two calls: the loss alone, and with its gradients."""
     forward, both = loss, ms.value_and_grad(loss, (0, 1))
     if mode == 'graph':
         both = _Both(loss)

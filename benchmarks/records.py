@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Saves measurements as CSV, and the command and the machine of each file in machines.csv."""
+"""Saves measurements as CSV, and the command and machine of each file in machines.csv."""
 import argparse
 import csv
 import os
@@ -22,7 +22,7 @@ from benchmarks.environment import describe
 
 
 def argument_parser(description):
-    """The command line that all benchmarks share."""
+    """Returns an argument parser with the option that the benchmarks share."""
     parser = argparse.ArgumentParser(description=description.split('\n', maxsplit=1)[0])
     parser.add_argument('--csv', type=pathlib.Path, help='write the figures to this file, too')
     return parser
@@ -35,7 +35,7 @@ def _command(name):
 
 
 def _write(path, rows, replaced=None):
-    """Writes `rows`, and keeps the rows in `path` for which `replaced` is false."""
+    """Writes `rows` after those already in `path` for which `replaced` is false."""
     kept = []
     if replaced and path.exists():
         with path.open(newline='', encoding='utf-8') as file:
@@ -47,7 +47,7 @@ def _write(path, rows, replaced=None):
 
 
 def printed(rows):
-    """Prints each of `rows`, dicts with the same keys, as it comes, and returns their list."""
+    """Prints each of `rows`, dicts with the same keys, as it is produced, and returns them as a list."""
     kept = []
     for row in rows:
         if not kept:

@@ -11,16 +11,16 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Speed and error of the loss beside others, measured in one process, interleaved.
+"""Speed and error of the loss against other implementations, measured in one process, interleaved.
 
     python -m benchmarks.speed [--rounds 15] [--seconds 3] [--modes graph pynative] [--csv docs/data/speed.csv]
 
-prints the median milliseconds of a call, forward and forward + backward, and the worst relative error of a similar
-pair's loss and of a gradient relative to its length. torch and jax are measured if installed. The CSV has the quartiles
-too.
+prints the median milliseconds of a call, forward and forward + backward, the worst relative error of a similar pair's
+loss, and the worst error of a gradient relative to its norm. torch and jax are measured if installed. The CSV also has
+the quartiles.
 
-OpenMP's threads spin after their work and disturb the others; OMP_WAIT_POLICY=passive makes them sleep. PyNative is
-measured in a process of its own without it, as users run it.
+OpenMP's threads spin after their work and slow down the others; OMP_WAIT_POLICY=passive makes them sleep. Measure
+PyNative without it, as users run it, in a separate process.
 """
 import mindspore as ms
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Times interleaved calls, so that noise of the machine affects all of them alike."""
+"""Times interleaved calls, so that noise on the machine affects all of them alike."""
 import random
 import time
 
@@ -36,7 +36,7 @@ def milliseconds(calls, rounds, seconds=0.0):
     generator = random.Random(0)
     started = time.perf_counter()
     while time.perf_counter() - started < seconds or len(next(iter(times.values()))) < rounds:
-        # A new order each round, because each call leaves its threads and caches to the next.
+        # Shuffle each round: a call leaves its threads and caches to the next.
         generator.shuffle(order)
         for name in order:
             times[name].append(_milliseconds(calls[name]))

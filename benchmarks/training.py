@@ -15,9 +15,9 @@
 
     python -m benchmarks.training [--steps 80] [--losses native plain mindspore.nn none] [--csv docs/data/training.csv]
 
-prints the median milliseconds of a step in both modes with native, with plain, with mindspore.nn's loss, and with the
-mean of the products instead of a loss. To weigh OpenMP against the kernel's own threads, install with
-MS_COSINE_LOSS_OPENMP=1 and run it again.
+prints the median milliseconds of a step in both modes with native, plain, mindspore.nn's loss, and, as 'none', the mean
+of the products instead of a loss. To compare OpenMP with the kernel's own threads, install with MS_COSINE_LOSS_OPENMP=1
+and run it again.
 """
 import mindspore as ms
 import numpy as np
@@ -34,7 +34,7 @@ LOSSES = ('native', 'plain', 'mindspore.nn', 'none')
 
 
 class _MeanProduct(nn.Cell):
-    """A step without a loss: the cheapest scalar of both embeddings."""
+    """A stand-in for no loss: a cheap scalar of both embeddings."""
 
     def construct(self, logits_x1, logits_x2, labels):
         return (logits_x1 * logits_x2).mean()

@@ -15,7 +15,7 @@
 
     python -m benchmarks.validation
 
-prints microseconds, the best of several repeats.
+prints microseconds, the best of 200 repeats.
 """
 import timeit
 from unittest import mock
@@ -53,7 +53,7 @@ def main():
 
     print(describe())
     print('| part | us |\n| --- | --- |')
-    # The last three are all of a call but what computes the loss; a Mock in its place would take time.
+    # The last three time all of a call except the loss itself; a Mock in its place would take time.
     with mock.patch.object(_loss, 'loss', lambda *arguments: None):  # noqa: PT008
         for name, function in (
                 ('checks', checks),

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""How Sphinx builds the documentation: sphinx-build -W -b html docs docs/_build."""
+"""Sphinx configuration: sphinx-build -W -b html docs docs/_build."""
 import inspect
 import pathlib
 import subprocess
@@ -34,7 +34,7 @@ exclude_patterns = ['_build', 'data']
 templates_path = ['_templates']
 myst_enable_extensions = ['attrs_inline', 'dollarmath']
 myst_heading_anchors = 3
-# Docstring sections of MindSpore that napoleon does not know.
+# MindSpore's docstring sections that napoleon does not know.
 napoleon_custom_sections = ['Inputs', ('Outputs', 'returns_style'), 'Supported Platforms']
 autodoc_member_order = 'bysource'
 # The types are under Args.
@@ -49,7 +49,7 @@ html_sidebars = {'**': ['sidebar/brand.html', 'language.html', 'sidebar/search.h
 
 
 def _repository():
-    """The address that the repository was cloned from, if that is a page."""
+    """The URL that the repository was cloned from, if it is an https one; otherwise an empty string."""
     origin = subprocess.run(['git', 'remote', 'get-url', 'origin'], cwd=pathlib.Path(__file__).parent,
                             capture_output=True, text=True).stdout.strip()
     return origin.removesuffix('.git') if origin.startswith('https://') else ''
@@ -63,14 +63,14 @@ html_theme_options = {
 
 
 def _signature(app, what, name, obj, options, signature, return_annotation):
-    # Sphinx would show the signature of nn.Cell.__new__, which takes everything.
+    # Sphinx would show the signature of nn.Cell.__new__, which takes any arguments.
     if what != 'class':
         return None
     return stringify_signature(inspect.signature(obj), show_annotation=False, show_return_annotation=False), None
 
 
 def _other_language(app, page, template, context, doctree):
-    """For language.html: the same page in the other language, or its first page. Links to neighbours stay in one."""
+    """Gives language.html the page in the other language, or its index; keeps next and previous in one language."""
     other = page[3:] if page.startswith('zh/') else f'zh/{page}'
     start = 'index' if page.startswith('zh/') else 'zh/index'
     context['is_chinese'] = page.startswith('zh/')
@@ -82,7 +82,7 @@ def _other_language(app, page, template, context, doctree):
 
 
 def setup(app):
-    """Draws the plots before the pages that show them are read."""
+    """Draws the plots before Sphinx reads the pages that show them."""
     app.connect('autodoc-process-signature', _signature)
     app.connect('html-page-context', _other_language)
     app.connect('builder-inited', lambda app: plots.draw_all(pathlib.Path(app.srcdir) / '_plots'))

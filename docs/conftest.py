@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Runs the Python of every page: python -m pytest docs/*.md docs/zh/*.md README*.md."""
+"""Runs the Python code of every page: python -m pytest docs/*.md docs/zh/*.md README*.md."""
 import doctest
 import os
 import pathlib
@@ -27,7 +27,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 class _Page(types.ModuleType):
-    """The module that MindSpore looks for of each function that it compiles: its names are those of the page."""
+    """The page's names as a module, because MindSpore looks up the module of each function that it compiles."""
 
     def __init__(self, namespace):
         super().__init__('page')
@@ -43,7 +43,7 @@ def _set_up(namespace):
     sys.modules['page'] = _Page(namespace)
     # A page may leave graph mode on.
     ms.set_context(mode=ms.PYNATIVE_MODE)
-    # Pages export files, and a failed compile leaves some.
+    # Pages export files, and a failed compilation leaves some.
     os.chdir(tempfile.mkdtemp())
 
 
@@ -58,5 +58,5 @@ class _Pages:
 
 
 def pytest_configure(config):
-    """Registers a plugin, so that the READMEs, which lie outside this folder, are run too."""
+    """Registers a plugin, so that the READMEs outside this folder are run too."""
     config.pluginmanager.register(_Pages())

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Draws the documentation's plots, each for a light and a dark page.
+"""Draws the documentation's plots, each for light and dark pages.
 
     python docs/plots.py docs/_static error     # the README's picture, which is committed
     python docs/plots.py FOLDER [NAME...]
@@ -41,13 +41,13 @@ DATA = pathlib.Path(__file__).resolve().parent / 'data'
 
 
 def _unit_vectors(cosines):
-    """Pairs of unit vectors in the plane that have these cosines."""
+    """Returns pairs of unit vectors in the plane with the given cosines."""
     x2 = np.stack([cosines, np.sqrt(1 - cosines ** 2)], 1)
     return Tensor(np.tile([1.0, 0.0], (len(cosines), 1)), ms.float64), Tensor(x2, ms.float64)
 
 
 def _loss_and_slope(cosines, label, margin):
-    """The loss of each pair, and the length of its gradient by the first vector."""
+    """The loss of each pair, and the norm of its gradient with respect to the first vector."""
     labels = Tensor(np.full(len(cosines), label), ms.int32)
     function = CosineEmbeddingLoss(margin, 'none')
     x1, x2 = _unit_vectors(cosines)
@@ -112,18 +112,18 @@ def _near_parallel(path, names, title):
 
 
 def near_parallel(path):
-    """The relative error of a similar pair's loss as the pair comes together."""
+    """The relative error of a similar pair's loss as the pair becomes parallel."""
     _near_parallel(path, {name: NAMES.get(name, name) for name in COLORS}, 'Error of a similar pair\'s loss, float32')
 
 
 def error(path):
-    """The same for the README, without plain."""
+    """The plot of `near_parallel` for the README, without plain."""
     names = {'native': 'ms_cosine_loss', 'mindspore.nn': 'mindspore.nn', 'torch': 'PyTorch'}
     _near_parallel(path, names, 'Error of a similar pair\'s loss, float32, CPU')
 
 
 def growth(path):
-    """The cost of a call as the batch grows, and as the vectors do."""
+    """The cost of a call against the number of pairs, and against their length."""
     rows = _read('growth.csv')
     fixed = {name: max({row[name] for row in rows}, key=[row[name] for row in rows].count)
              for name in ('rows', 'length')}
@@ -146,10 +146,10 @@ def growth(path):
 
 
 def draw_all(folder, names=('margin', 'eps', 'near_parallel', 'growth')):
-    """Draws each plot into `folder`, named after its function and the page that it is for."""
+    """Draws each plot into `folder`, named after its function and the page's theme."""
     folder.mkdir(parents=True, exist_ok=True)
     for page, ink in INK.items():
-        # Without a date and with fixed names inside, so that the same data give the same file.
+        # A fixed salt makes the ids inside reproducible, so that the same data give the same file.
         style = {'svg.hashsalt': '', 'svg.fonttype': 'none', 'savefig.transparent': True, 'legend.framealpha': 0,
                  'axes.edgecolor': ink,
                  **dict.fromkeys(('text.color', 'axes.labelcolor', 'xtick.color', 'ytick.color'), ink)}

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Writes the tables of the README and the docs from the CSV files in docs/data, each between its two marks.
+"""Writes the tables of the READMEs and the docs from the CSV files in docs/data, each between its two markers.
 
     python docs/tables.py [--check]
 
@@ -35,13 +35,13 @@ def _read(name):
 
 
 def _table(head, rows, texts=1):
-    """A Markdown table; `texts` columns of text, then numbers, which are aligned right."""
+    """A Markdown table: `texts` columns of text, then right-aligned numbers."""
     rules = ['---'] * texts + ['---:'] * (len(head) - texts)
     return '\n'.join('| ' + ' | '.join(row) + ' |' for row in (head, rules, *rows))
 
 
 def _measured(*data):
-    """The commands and the machine of the figures, without words, so that it fits both languages."""
+    """The commands and machines of the figures, without prose, so that it fits both languages."""
     machines = {row['data']: row for row in _read('machines.csv')}
     commands = ', '.join(f"`{machines[name]['command']}`" for name in data)
     where = dict.fromkeys(machines[name]['machine'] for name in data)
@@ -49,7 +49,7 @@ def _measured(*data):
 
 
 def _number(text):
-    """A number with three digits, or as a power of ten."""
+    """A number with three significant digits, or with one and an exponent."""
     value = float(text)
     if 1e-3 <= abs(value) < 1e4 or value == 0:
         return f'{value:.3g}'
@@ -61,14 +61,14 @@ NAMES = {'native': '**native**', 'torch': 'PyTorch'}
 
 
 def _figures(mode, what):
-    """The figures by contestant and case, then both in the order of the data."""
+    """Returns the figures by contestant and case, then the contestants and the cases in the order of the data."""
     rows = [row for row in _read('speed.csv') if row['mode'] == mode and row[what]]
     figures = {(row['contestant'], (row['rows'], row['length'], row['dtype'])): _number(row[what]) for row in rows}
     return figures, *(list(dict.fromkeys(each)) for each in zip(*figures))
 
 
 def _by_case(mode, what, head=''):
-    """One figure a cell: a row for each contestant, a column for each case."""
+    """A table with a row for each contestant and a column for each case."""
     figures, contestants, cases = _figures(mode, what)
     return _table([head, *(f'{rows} × {length} {dtype}' for rows, length, dtype in cases)],
                   [[NAMES.get(name, name), *(figures.get((name, case), '–') for case in cases)]
@@ -76,7 +76,7 @@ def _by_case(mode, what, head=''):
 
 
 def speed():
-    """Milliseconds forward and backward for the README, a row for each case, a column for each contestant."""
+    """Milliseconds forward + backward for the README: a row for each case, a column for each contestant."""
     figures, _, _ = _figures('graph', 'both_median_ms')
     contestants = ('native', 'plain', 'mindspore.nn', 'torch', 'torch.compile', 'jax.jit')
     cases = (('16384', '768', 'float32'), ('16384', '768', 'float16'), ('16384', '768', 'bfloat16'),
@@ -92,7 +92,7 @@ def speed_forward():
 
 
 def speed_both():
-    """Milliseconds forward and backward in graph mode."""
+    """Milliseconds forward + backward in graph mode."""
     return _by_case('graph', 'both_median_ms', head='forward + backward, ms') + _measured('speed graph')
 
 
@@ -156,7 +156,7 @@ def training():
 
 
 def margin():
-    """How well digits are told apart, by the margin of the training."""
+    """Accuracy and AUC of the digits example, by the margin of the training."""
     rows = _read('margin.csv')
 
     def cell(name, found):
@@ -181,7 +181,7 @@ def all_pairs():
 
 
 def versions():
-    """Which MindSpore was tested on which Python, a row for each MindSpore."""
+    """The test results of each MindSpore on the Pythons tested."""
     rows = _read('versions.csv')
     by_mindspore = {each: [row for row in rows if row['mindspore'] == each]
                     for each in dict.fromkeys(row['mindspore'] for row in rows)}
@@ -192,7 +192,7 @@ def versions():
 
 
 def _brief(outcome, reasons):
-    """A result in a few words; an error refers to its number in `reasons`."""
+    """An outcome in a few words; an error refers to its number in `reasons`."""
     off = re.match(r'wrong: AssertionError: ([\d.e+]+) times the tolerance', outcome)
     if off:
         return f'wrong, {float(off[1]):.0e} times the tolerance'
@@ -208,7 +208,7 @@ def _both_modes(row, loss, reasons):
 
 
 def compatibility():
-    """The result of each use of a loss, then the reasons of errors."""
+    """The outcome of each use of a loss, then the messages of the errors."""
     losses, reasons = ('auto', 'native', 'plain', 'mindspore.nn'), {}
     rows = _read('compatibility.csv')
     parts = []
@@ -221,7 +221,7 @@ def compatibility():
 
 
 def _cases(cases):
-    """The cases of a fault, as 'a or b; c or d' where all combinations are there."""
+    """The cases of a fault, as 'a or b; c or d' where all combinations are present."""
     columns = [list(dict.fromkeys(column)) for column in zip(*(case.split('-') for case in cases))]
     if math.prod(map(len, columns)) != len(cases):
         return ', '.join(cases)
@@ -229,7 +229,7 @@ def _cases(cases):
 
 
 def failure_modes():
-    """The result of each fault, with one line for all cases with the same result."""
+    """The outcomes of each fault, with one line for all cases with the same outcome."""
     ends = {}
     for row in _read('failure_modes.csv'):
         fault, case = re.fullmatch(r'(.*?)(?: \(([^()]*)\))?', row['fault']).groups()
@@ -244,7 +244,7 @@ def failure_modes():
 
 
 def _launches(row):
-    """How many operators, those of the old style in brackets."""
+    """The number of operators launched, with those of the old style in brackets."""
     if row['refused']:
         return 'refused'
     return row['launches'] + (f" ({row['old_style']})" if row['old_style'] != '0' else '')
@@ -286,7 +286,7 @@ def _filled(text):
 
 
 def main():
-    """Writes or checks them all."""
+    """Writes or checks all tables."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
     parser.add_argument('--check', action='store_true')
     arguments = parser.parse_args()

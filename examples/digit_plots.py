@@ -22,7 +22,7 @@ from sklearn.manifold import TSNE  # noqa: E402
 
 
 def plot_losses(losses, path):
-    """Draw the loss of every step and the mean of every epoch."""
+    """Draws the loss of every step and the mean of every epoch."""
     epochs, batches = losses.shape
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     axes.plot(np.arange(1, losses.size + 1) / batches, losses.ravel(), color="tab:blue", alpha=0.3, label="batch")
@@ -38,7 +38,7 @@ def plot_losses(losses, path):
 
 
 def plot_roc(results, path):
-    """Draw one ROC curve for every named result."""
+    """Draws one ROC curve for every named result."""
     figure, axes = plt.subplots(figsize=(6, 6), layout="constrained")
     for name, (_, auc, rates) in results.items():
         axes.plot(*rates, label=f"{name} (AUC {auc:.3f})", lw=2)
@@ -52,19 +52,19 @@ def plot_roc(results, path):
 
 
 def plot_embedding(vectors, digits, seed, path):
-    """Draw the embeddings in two dimensions, colored and labeled by digit."""
-    # A low perplexity spreads the clusters enough to tell single images apart.
+    """Draws the embeddings in two dimensions, colored and labeled by digit."""
+    # A low perplexity spreads the clusters enough to show single images.
     points = TSNE(perplexity=10, metric="cosine", init="pca", random_state=seed).fit_transform(vectors)
     figure, axes = plt.subplots(figsize=(7.5, 6.5), layout="constrained")
     for digit, color in enumerate(plt.get_cmap("tab10").colors):
         members = points[digits == digit]
         axes.scatter(*members.T, s=20, color=color, alpha=0.8, linewidths=0, label=digit)
-        # Above the cluster rather than on it, so that the name hides no points; few outliers do not move it.
+        # Above the cluster, so that the label hides no points; a quantile, so that outliers do not move it.
         top = np.median(members[:, 0]), np.quantile(members[:, 1], 0.85)
         axes.annotate(digit, top, xytext=(0, 14), textcoords="offset points", ha="center", fontsize=16,
             fontweight="bold", color=color)  # fmt: skip
     axes.set(title=f"Embeddings of the {len(digits)} held-out images (t-SNE of cosine distances)", aspect="equal")
-    # Coordinates of t-SNE have no unit, so ticks would say nothing.
+    # t-SNE coordinates have no unit, so ticks would be meaningless.
     axes.set(xlabel="t-SNE dimension 1", ylabel="t-SNE dimension 2", xticks=[], yticks=[])
     axes.margins(0.08)
     axes.legend(title="Digit", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, markerscale=1.5)

@@ -11,14 +11,13 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Tells whether two handwritten digits are the same, with a Siamese network.
+"""Trains a Siamese network to tell whether two handwritten digits are the same.
 
     python examples/digit_verification.py [--mode pynative] [--loss mindspore] [--blank 0.02] [--out digits]
 
 One encoder embeds both images of a pair. The loss pulls the embeddings of the same digit (label 1) together and pushes
-those of different digits (label -1) apart. The data are the 1797 scans that scikit-learn ships; no image used for
-training is in a held-out pair. With --blank some training scans are empty pages, as a scanner produces them: their
-embedding is a row of zeros.
+those of different digits (label -1) apart. The data are the 1797 scans that scikit-learn ships; no training image is in
+a held-out pair. With --blank, some training scans are blank pages, whose embedding is a row of zeros.
 """
 import argparse
 from pathlib import Path
@@ -45,7 +44,7 @@ def build_encoder(features=32):
 
 
 def draw_pairs(pool, digits, count, rng):
-    """Draws `count` distinct pairs of images, half of them of the same digit: two index arrays and the labels."""
+    """Draws `count` distinct pairs of images, half of the same digit; returns two index arrays and the labels."""
     first, second = pool[np.stack(np.triu_indices(len(pool), k=1))]
     same = digits[first] == digits[second]
     chosen = np.concatenate([rng.choice(np.flatnonzero(each), count // 2, replace=False) for each in (same, ~same)])
@@ -54,7 +53,7 @@ def draw_pairs(pool, digits, count, rng):
 
 
 def train(encoder, loss, images, digits, pool, rng, args):
-    """Trains on fresh pairs in each epoch; returns the losses, a row for each epoch."""
+    """Trains on fresh pairs in each epoch; returns the losses, one row per epoch."""
     optimizer = nn.Adam(encoder.trainable_params(), args.learning_rate)
 
     def forward(left, right, labels):
@@ -78,7 +77,7 @@ def train(encoder, loss, images, digits, pool, rng, args):
 
 
 def evaluate(vectors, train_pairs, test_pairs):
-    """Accuracy, AUC and ROC curve of the cosines of the held-out pairs; the threshold is fitted on training pairs."""
+    """Accuracy, AUC and ROC curve of the held-out pairs' cosines; the threshold is fitted on training pairs."""
     vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     known, held_out = (np.sum(vectors[first] * vectors[second], axis=1, keepdims=True)
                        for first, second, _ in (train_pairs, test_pairs))

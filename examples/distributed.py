@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Trains on several workers: each computes the loss of its part of a batch, and all take the same step.
+"""Trains on several workers: each computes the loss of its shard of a batch, and all take the same step.
 
     msrun --worker_num=2 --local_worker_num=2 --join=True examples/distributed.py --out weights.npz
 
@@ -20,7 +20,7 @@ over a worker's pairs, and MindSpore averages the gradients. Without msrun,
 
     python examples/distributed.py --out weights.npz
 
-trains one worker on the whole batches, to the same weights.
+trains one worker on whole batches, to the same weights.
 """
 import argparse
 import os
@@ -40,7 +40,7 @@ BATCH = 32
 
 
 def build_encoder():
-    """The same weights for every worker."""
+    """Returns an encoder with the same initial weights on every worker."""
     weights = np.random.default_rng(0).standard_normal((2, FEATURES, FEATURES)).astype(np.float32) / FEATURES ** 0.5
     return nn.SequentialCell(
         nn.Dense(FEATURES, FEATURES, weight_init=Tensor(weights[0]), bias_init='zeros'), nn.Tanh(),
@@ -48,7 +48,7 @@ def build_encoder():
 
 
 def pairs(batch, workers, rank):
-    """A worker's part of each batch. Similar pairs are noisy copies; dissimilar ones have nothing in common."""
+    """A worker's shard of each batch. Similar pairs are noisy copies; dissimilar ones are independent."""
     rng = np.random.default_rng(1)
     x1 = rng.standard_normal((PAIRS, FEATURES)).astype(np.float32)
     labels = rng.choice([-1, 1], PAIRS).astype(np.int32)
@@ -70,7 +70,7 @@ def main():
     arguments = parser.parse_args()
     ms.set_context(mode=ms.GRAPH_MODE if arguments.mode == 'graph' else ms.PYNATIVE_MODE)
     ms.set_device(arguments.device)
-    # msrun sets it for its workers.
+    # msrun sets MS_WORKER_NUM for its workers.
     workers, rank = 1, 0
     if 'MS_WORKER_NUM' in os.environ:
         init()

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Fixtures that every behavioural test runs under: both execution modes, every implementation."""
+"""Fixtures for all tests, such as each execution mode and implementation, and the choice of their combinations."""
 import collections
 import gc
 
@@ -34,7 +34,7 @@ def pytest_configure(config):
     config.addinivalue_line('markers', 'on_cpu: asserts what is known of CPU only')
     device = config.getoption('--device')
     if device != 'CPU':
-        # Once for the process, and before anything runs on another.
+        # Once per process, before anything runs on another device.
         try:
             ms.set_device(device)
         except (RuntimeError, ValueError) as error:
@@ -42,7 +42,7 @@ def pytest_configure(config):
 
 
 def _devices(item):
-    """The devices that a test can run on: those of the implementation that it asks for by name."""
+    """Returns the devices on which a test can run: those of the implementation that it names, else of plain."""
     asked = item.callspec.params.get('implementation') if hasattr(item, 'callspec') else None
     if '_native_forced' in item.fixturenames or item.get_closest_marker('on_cpu'):
         return NATIVE.devices
@@ -53,16 +53,16 @@ _CONTEXT = ('mode', 'implementation', 'setting')
 
 
 def _values(item):
-    """The values of the parameters of a test, each beside the mode, and beside the implementation, of that test."""
+    """Returns each parameter value of a test paired with its mode, with its implementation and with its setting."""
     if not hasattr(item, 'callspec'):
         return {None}
     context = [(name, item.callspec.indices.get(name)) for name in _CONTEXT]
-    # One for each `parametrize`; nothing public tells the values apart that it gives together.
+    # One for each `parametrize`; pytest has no public API for the values that one call sets together.
     return {(part, *value) for value in enumerate(item.callspec._idlist) for part in context}
 
 
 def each_value_once(items):
-    """As few of the tests as greed finds, in which every value of a parameter meets every mode and implementation."""
+    """Returns a small subset of the tests, chosen greedily, in which each value meets each mode and implementation."""
     by_function = {}
     for item in items:
         by_function.setdefault(item.nodeid.partition('[')[0], []).append(item)
@@ -71,7 +71,7 @@ def each_value_once(items):
         values = {item: _values(item) for item in tests}
         missing, met = set().union(*values.values()), collections.Counter()
         while missing:
-            # Of those that bring as much, one whose values are met least, so that all are met about as often.
+            # Break ties in favour of the values used least, so that all are used about equally often.
             best = max(tests, key=lambda item: (len(values[item] & missing), -sum(map(met.__getitem__, values[item]))))
             chosen.add(best)
             missing -= values[best]
@@ -91,14 +91,14 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_collection_finish():
-    # MindSpore collects garbage before it compiles a graph, and would look through all that is there by now each time.
+    # MindSpore runs the garbage collector before it compiles a graph; do not let it traverse these objects each time.
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(params=[ms.GRAPH_MODE, ms.PYNATIVE_MODE], ids=['graph', 'pynative'])
 def mode(request):
-    """Each execution mode in turn, set for the whole test."""
+    """Each execution mode, set for the whole test."""
     before = ms.get_context('mode')
     ms.set_context(mode=request.param)
     yield request.param
@@ -107,14 +107,14 @@ def mode(request):
 
 @pytest.fixture(params=IMPLEMENTATIONS, ids=lambda implementation: implementation.name)
 def implementation(request):
-    """Each implementation in turn, forced, so that one that cannot run fails its tests."""
+    """Each implementation, forced, so that its tests fail if it cannot run."""
     with use_implementation(request.param.name):
         yield request.param
 
 
 @pytest.fixture(params=['auto', 'plain'])
 def setting(request):
-    """Each setting under which every input is taken."""
+    """Each setting under which every input is accepted."""
     with use_implementation(request.param):
         yield request.param
 
@@ -122,8 +122,8 @@ def setting(request):
 @pytest.fixture(autouse=True)
 def _no_leftovers_of_an_error():
     yield
-    # An exception inside a gradient leaves PyNative recording one, and every graph that is compiled afterwards comes
-    # with a gradient that nobody asked for.
+    # After an exception inside a gradient, PyNative keeps recording, and every graph compiled later gets an unwanted
+    # gradient.
     PyNativeExecutor_.get_instance().clear_res()
 
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Processes to try a fault in, because it may bring its process down."""
+"""Subprocesses for tests whose failure may crash the process."""
 import os
 import pathlib
 import shutil
@@ -23,25 +23,25 @@ import ms_cosine_loss
 
 ROOT = pathlib.Path(__file__).parents[1]
 
-# Root reads and writes what it likes. Without these two powers it is a user like any other, and can still reach an
-# interpreter in its own home, as another user cannot.
+# Root ignores file permissions unless these two capabilities are dropped. Another user might not be able to reach an
+# interpreter in root's home.
 _WITHOUT_POWERS = ['setpriv', '--bounding-set=-dac_override,-dac_read_search'] if os.geteuid() == 0 else []
 
 
 def copied_package(folder):
-    """The folder of a copy of the installed package inside `folder`."""
+    """Copies the installed package into `folder`; returns the path of the copy."""
     package = pathlib.Path(folder) / 'ms_cosine_loss'
     shutil.copytree(os.path.dirname(ms_cosine_loss.__file__), package, ignore=shutil.ignore_patterns('__pycache__'))
     return package
 
 
 def _mind_interrupts():
-    # A shell starts what it runs in the background deaf to them.
+    # A shell makes its background processes ignore SIGINT.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def start(command, cwd, ahead=(), **environment):
-    """A process in a group of its own; its imports are looked for in `ahead`, then in this checkout."""
+    """Starts a process in a new session; it imports from `ahead`, then from this checkout."""
     path = os.pathsep.join(str(each) for each in (*ahead, ROOT))
     return subprocess.Popen([str(part) for part in command], cwd=cwd, text=True, start_new_session=True,
                             preexec_fn=_mind_interrupts, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -49,15 +49,15 @@ def start(command, cwd, ahead=(), **environment):
 
 
 def end(process, how=signal.SIGKILL):
-    """Ends a process and all that it started; raises if it goes on."""
+    """Signals a process and all that it started; raises if it does not end."""
     os.killpg(process.pid, how)
     return process.communicate(timeout=60)
 
 
 def run(arguments, cwd, patience=180, restricted=False, ahead=(), **environment):
-    """What Python printed last, or how it ended: 'hangs', or 'dies of' a signal or an error.
+    """Runs Python; returns the last line it printed, or how it ended: 'hangs', or 'dies of' a signal or an error.
 
-    With `restricted`, permissions of files hold for it even where this process is root's.
+    With `restricted`, file permissions apply to it even if this process runs as root.
     """
     prefix = _WITHOUT_POWERS if restricted else []
     process = start([*prefix, sys.executable, *arguments], cwd, ahead, **environment)
@@ -74,7 +74,7 @@ def run(arguments, cwd, patience=180, restricted=False, ahead=(), **environment)
 
 
 def first_line(error):
-    """An error in a line; MindSpore frames the titles of some of its messages in dashes."""
+    """Returns an error as one line; MindSpore frames the titles of some of its messages in dashes."""
     lines = [line.strip('- ') for line in str(error).splitlines() if line.strip('- ')]
     titled = bool(lines) and lines[0].endswith(':')
     return ' '.join([f'{type(error).__name__}:', *lines[:2 if titled else 1]])

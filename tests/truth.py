@@ -11,9 +11,9 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The loss to 50 digits, straight from its definition: what every test of a value or a gradient is judged by.
+"""The reference for tests of values and gradients: the loss to 50 digits, computed from its definition.
 
-The gradient is a central difference of the definition and not the closed form, so that it cannot share its mistakes.
+Gradients are central differences of the definition, not the closed form, so that they cannot share its mistakes.
 """
 import fractions
 import operator
@@ -30,10 +30,10 @@ def _signed(number):
 
 
 def _vectors(x, axis):
-    """The vectors of x, one row a pair: whole numbers, and the exponent of the power of 2 that goes with them."""
+    """Yields each vector of x as a list of integers and the exponent of their common power of 2."""
     x = np.asarray(x)
     x = np.moveaxis(x if x.dtype == object else x.astype(np.float64), axis, -1)
-    # NumPy cannot tell the number of rows of an array without elements from its size.
+    # NumPy cannot infer the number of rows of an empty array.
     rows = x.reshape(int(np.prod(x.shape[:-1], dtype=int)), x.shape[-1])
     for row in rows:
         if x.dtype == object:
@@ -50,7 +50,7 @@ def _number(integer, exponent):
 
 
 def _sums(row1, row2):
-    """The product of two vectors and their squares, each summed without an error."""
+    """The dot product of two vectors and their squared norms, all exact."""
     (integers1, exponent1), (integers2, exponent2) = row1, row2
     return (_number(sum(map(operator.mul, integers1, integers2)), exponent1 + exponent2),
             _number(sum(map(operator.mul, integers1, integers1)), 2 * exponent1),
@@ -68,10 +68,10 @@ def _pair_loss(product, square1, square2, label, margin, eps):
 
 
 def pair_losses(x1, x2, labels, margin=0.0, axis=1, eps=1e-12):
-    """The loss of each pair as an array of `mpmath.mpf` in the shape of `labels`; all finite, logits of equal shape.
+    """The loss of each pair, as an array of `mpmath.mpf` in the shape of `labels`.
 
-    float16 and bfloat16 input is passed as the float64 array of the same values. For logits of one dimension pass
-    ``axis=0``.
+    The logits must be finite and of equal shapes. Pass bfloat16 logits as a float64 array of the same values, and for
+    logits of one dimension ``axis=0``.
     """
     labels = np.asarray(labels)
     with mpmath.workdps(DIGITS):
@@ -90,9 +90,9 @@ def reduced(losses, reduction):
 
 
 def gradients(x1, x2, labels, upstream=None, margin=0.0, axis=1, eps=1e-12):
-    """The gradients of sum(upstream * losses) by x1 and x2, as float64 arrays in their shapes; upstream is 1 if None.
+    """The gradients of sum(upstream * losses) with respect to x1 and x2, as float64 arrays; None is an upstream of 1.
 
-    Not for pairs on the kink of the hinge, nor for rows of zeros with ``eps=0``.
+    Not for pairs at the kink of the hinge, nor for rows of zeros with ``eps=0``.
     """
     labels = np.asarray(labels)
     weights = np.ones(labels.shape) if upstream is None else np.asarray(upstream, dtype=np.float64)
@@ -111,7 +111,7 @@ def gradients(x1, x2, labels, upstream=None, margin=0.0, axis=1, eps=1e-12):
                 step = (largest if largest > 0 else mpmath.sqrt(eps)) * mpmath.mpf(10) ** -15
                 flat = result.reshape(-1, shape[-1])
                 for position, (element, beside) in enumerate(zip(elements, others)):
-                    # In each sum one term changes.
+                    # Only one term of each sum changes.
                     above, below = (_pair_loss(product + change * beside, square + change * (2 * element + change),
                                                rest, label, margin, eps) for change in (step, -step))
                     flat[index, position] = float(weight * (above - below) / (2 * step))
@@ -119,10 +119,10 @@ def gradients(x1, x2, labels, upstream=None, margin=0.0, axis=1, eps=1e-12):
 
 
 def hessian_vector_products(function, x1, x2, vector1, vector2):
-    """The second derivatives of function(x1, x2) times (vector1, vector2), as float64 arrays in the shapes of x1, x2.
+    """The Hessian of function(x1, x2) times (vector1, vector2), as float64 arrays in the shapes of x1 and x2.
 
-    `function` gets two arrays of `mpmath.mpf` and returns one number; `pair_losses` and `reduced` serve inside it. Like
-    the gradient this is a difference of values and not a formula.
+    `function` gets two arrays of `mpmath.mpf` and returns a number; it may call `pair_losses` and `reduced`. Like the
+    gradients, these are differences of values.
     """
     points = [np.array(x, dtype=np.float64) for x in (x1, x2)]
     with mpmath.workdps(DIGITS):
@@ -145,11 +145,11 @@ def hessian_vector_products(function, x1, x2, vector1, vector2):
 
 
 def hinge_sign(x1, x2, margin, eps):
-    """The sign of cos - margin for two vectors, in whole numbers: 0 where the hinge is open by a hair."""
+    """The sign of cos - margin for two vectors, in exact arithmetic; at 0 the hinge is open."""
     rows = [[fractions.Fraction(float(element)) for element in x] for x in (x1, x2)]
     product = sum(a * b for a, b in zip(*rows))
     squares = [sum(a * a for a in row) + fractions.Fraction(eps) for row in rows]
     margin = fractions.Fraction(margin)
-    # Squares that keep their sign grow with what is squared. A vector without a norm has the cosine 0.
+    # x|x| is monotonic in x. The cosine of a vector without a norm is 0.
     difference = product * abs(product) - margin * abs(margin) * (squares[0] * squares[1] or 1)
     return (difference > 0) - (difference < 0)

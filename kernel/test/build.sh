@@ -12,8 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-# Sourced by the scripts beside it, from the kernel's own directory: how a test builds the kernel. With the flags of
-# setup.py, as tests/ut/test_kernel.py sees to. For another processor than this machine's if `machine` names it.
+# Builds the kernel for tests; the scripts beside it source this from the kernel's directory. tests/ut/test_kernel.py
+# checks that the flags are those of setup.py. `machine` names the target's processor if it is not this machine's.
 
 flags=(-std=c++17 -Wall -Wextra -Werror -Wno-psabi -ffp-contract=off -pthread)
 declare -A set_flags=([baseline]='')
@@ -22,7 +22,7 @@ if [ "${machine:-$(uname -m)}" = x86_64 ]; then
   set_flags[avx512]="${set_flags[avx2]} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512"
 fi
 
-# The objects of the kernel but for its interface: directory, compiler, flags.
+# Compiles the kernel's objects without its interface: directory, compiler, flags.
 build_kernel() {
   local to=$1 compiler=("${@:2}") source set
   mkdir -p "$to"
@@ -37,8 +37,8 @@ build_kernel() {
   done
 }
 
-# The interface as fuzz.cc wants it: threads from a hundred elements on, so that small problems have several tasks, and
-# the size of the cache from the test. The arguments are those of build_kernel.
+# Compiles the interface for fuzz.cc: it uses threads from about a hundred elements, so that small problems have several
+# tasks, and takes the cache size from the test. Takes the arguments of build_kernel.
 build_small_interface() {
   local to=$1 compiler=("${@:2}") small=$1/interface.cc
   { echo "#line 1 \"$PWD/interface.cc\""
@@ -47,5 +47,5 @@ build_small_interface() {
   "${compiler[@]}" "${flags[@]}" -I. -Dsysconf=sysconf_of_test -c "$small" -o "$to/interface_of_test.o"
 }
 
-# Whether the machine has an instruction set: program that names the one it took, set.
+# Succeeds if the machine has an instruction set: a program that prints the one it uses, set.
 has_set() { MS_COSINE_LOSS_INSTRUCTION_SET=$2 "$1" | grep -q "^$2:"; }

@@ -12,9 +12,9 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// Drives the kernel through the interface that MindSpore calls, with random shapes, dtypes, labels and settings, at
-// addresses aligned to no more than an element, and judges every result by reference.h. Built with the sanitizers by
-// sanitize.sh.
+// Drives the kernel through the interface that MindSpore calls, with random shapes, dtypes, labels and settings, on
+// tensors aligned only to their elements, and checks every result against reference.h. sanitize.sh builds it with the
+// sanitizers.
 //
 //     driver [cases] [seed]
 #include <cmath>
@@ -66,7 +66,7 @@ struct Case {
     eps = pick<double>({0, 1e-12, 1e-12, 1e-3});
   }
 
-  // Every vector of one against every vector of the other, around the edges of groups, panels and tiles.
+  // Every vector of one input against every vector of the other, with sizes around those of groups, panels and tiles.
   void choose_all_pairs(int64_t most) {
     do {
       const int64_t outer = pick<int64_t>({1, 1, 2, 3});
@@ -144,7 +144,7 @@ void run(uint64_t seed, bool is_large) {
                                      &margin_direction, &by_x1, &by_x2, &by_upstream});
   truth.check_second_order(by_x1, by_x2, by_upstream);
 
-  // The same bits whatever the number of threads.
+  // The results must be bitwise the same for any number of threads.
   for (const int64_t threads : {2, 4}) {
     settings.threads = threads;
     settings.write(packed);
@@ -165,7 +165,7 @@ int main(int argc, char **argv) {
   const uint64_t cases = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 2000;
   const uint64_t seed = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 0;
   for (uint64_t i = 0; i < cases; ++i) run(seed + i, false);
-  // Large enough for several threads, and called from several at once.
+  // Problems large enough for several threads, from several concurrent callers.
   std::vector<std::thread> callers;
   for (uint64_t caller = 0; caller < 4; ++caller) {
     callers.emplace_back([=] {

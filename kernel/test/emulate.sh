@@ -13,9 +13,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-# Builds the kernel for aarch64 as it is installed, and runs the driver and the corpus of the fuzzer on an emulated
+# Builds the kernel for aarch64 at -O3, as it is installed, and runs the driver and the fuzzer's corpus on an emulated
 # processor: emulate.sh [cases]
-# In Debian: apt-get install g++-aarch64-linux-gnu qemu-user
+# On Debian: apt-get install g++-aarch64-linux-gnu qemu-user
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cases=${1:-300}
@@ -33,5 +33,5 @@ build_small_interface "$build/kernel" "${compiler[@]}"
 printf 'aarch64, '
 "${emulator[@]}" "$build/driver" "$cases"
 printf 'aarch64, '
-# The names on standard error are worth reading only up to a failure.
+# Standard error lists the files replayed; on failure its last lines name the one that failed.
 "${emulator[@]}" "$build/replay" test/corpus/* 2> "$build/log" || { tr '\r' '\n' < "$build/log" | tail -n 40; exit 1; }

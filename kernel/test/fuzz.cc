@@ -12,9 +12,8 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// What libFuzzer calls with bytes: each input is one problem, which goes through every function of the interface, and
-// what comes out is judged by reference.h. Without libFuzzer (FUZZ_REPLAY) a program that replays the files it is
-// given.
+// The fuzz target: decodes each input of libFuzzer into one problem, calls every function of the interface on it, and
+// checks the results against reference.h. With FUZZ_REPLAY, a program that replays the files named on its command line.
 #include <algorithm>
 #include <cfenv>
 #include <cmath>
@@ -37,7 +36,7 @@
 #include "../interface.h"
 #include "reference.h"
 
-// Takes the place of sysconf in interface.cc: with a cache of one byte every aligned gradient is written past it.
+// Replaces sysconf in interface.cc: with a cache of one byte, every aligned gradient bypasses it.
 extern "C" long sysconf_of_test(int) { return 1; }
 
 namespace {
@@ -54,11 +53,11 @@ using reference::Truth;
 
 const char *const kReal[] = {"float32", "float16", "bfloat16", "float64"};
 const char *const kLabels[] = {"int32", "int8", "int16", "int64", "float16", "bfloat16", "float32", "float64"};
-// On both sides of every width of a register, of a block of lanes and of a run.
+// Around the width of each register, of a block of lanes and of a run.
 const int64_t kLengths[] = {1,  2,  3,  4,  5,  0,  6,  7,   8,   9,   11,  15,  16,  17,  23,   31,
                             32, 33, 47, 63, 64, 65, 97, 127, 128, 129, 200, 257, 513, 800, 1025, 4099};
 
-// The bytes of an input one after the other, and past their end numbers that depend on them alone.
+// The bytes of an input in order, then pseudo-random bytes seeded by them.
 class Bytes {
  public:
   Bytes(const uint8_t *data, size_t size) : at_(data), end_(data + size), state_(0x9e3779b97f4a7c15u) {
@@ -114,7 +113,7 @@ struct Floats {
   }
 };
 
-// Numbers for a tensor in one of several manners; `model` is another of the same shape that some of them start from.
+// Fills a tensor in one of several ways, some of which start from `model`, another tensor of the same shape.
 void fill(Buffer *to, Bytes *bytes, const Buffer *model = nullptr) {
   const std::string &dtype = to->dtype();
   const uint8_t manner = bytes->next();
@@ -124,7 +123,7 @@ void fill(Buffer *to, Bytes *bytes, const Buffer *model = nullptr) {
   const bool has_model = model != nullptr && model->size() == to->size();
   for (int64_t i = 0; i < to->size(); ++i) {
     switch (manner % 8) {
-      case 0:  // Any bits at all.
+      case 0:  // Arbitrary bits.
         for (int k = 0; k < width; ++k) static_cast<uint8_t *>(to->data())[i * width + k] = bytes->next();
         break;
       case 1:
@@ -141,14 +140,14 @@ void fill(Buffer *to, Bytes *bytes, const Buffer *model = nullptr) {
         to->set(i, byte < 224 ? 0 : scale * (byte - 240));
         break;
       }
-      case 5:  // Each of its own magnitude.
+      case 5:  // Each of a different magnitude.
         to->set(i, std::ldexp(1 + bytes->next() / 256.0, static_cast<int8_t>(bytes->next()) * range / 128));
         break;
-      case 6:  // Another's, or nearly so, or its opposite.
+      case 6:  // The model's elements, exactly or nearly, or their opposites.
         to->set(i, (has_model ? model->get(i) : 1) * scale * (manner & 0x40 ? -1 : 1) *
                        (manner & 0x20 ? 1 + static_cast<int8_t>(bytes->next()) * 0x1p-24 : 1));
         break;
-      default:  // At right angles to another where the vectors are of two elements side by side.
+      default:  // Orthogonal to the model if the vectors are two contiguous elements.
         to->set(i, !has_model || (i ^ 1) >= to->size() ? 1 : model->get(i ^ 1) * (i & 1 ? scale : -scale));
     }
   }
@@ -164,13 +163,13 @@ void fill_labels(Buffer *to, Bytes *bytes) {
       continue;
     }
     const double number = bytes->pick(numbers);
-    // What an integer cannot hold would be undefined.
+    // Converting an out-of-range number to an integer is undefined.
     const double bound = std::ldexp(1.0, 8 * width - 1);
     to->set(i, to->dtype()[0] == 'i' && !(std::fabs(number) < bound) ? 0 : number);
   }
 }
 
-// What is no margin stands for the cosine of the first pair.
+// NaN, or a result outside [-1, 1], stands for the cosine of the first pair.
 double margin_from(Bytes *bytes) {
   const uint8_t byte = bytes->next();
   const double numbers[] = {0, 0.5, -1, 1, 1e-20, -0.25, 0.75, 1 - 0x1p-53};
@@ -185,14 +184,14 @@ double eps_from(Bytes *bytes) {
                             0x1p-1074, 1e-30, 1e30, 1e-160, 1e160, 1e-8, 0,      0};
   if (byte < 224) return numbers[byte % 16];
   const double any = std::fabs(bytes->bits<double>());
-  // Beyond, not even double-double holds what the kernel makes of it.
+  // A larger eps overflows the kernel's double-double.
   return any <= 0x1p1000 ? any : 0;
 }
 
-// Denormal numbers taken for 0 and another direction of rounding, which the kernel must neither heed nor change.
+// Treats subnormals as zero and rounds upwards, which the kernel must neither obey nor change.
 class ForeignFloatingPoint {
 #if defined(__aarch64__)
-  static constexpr uint64_t kForeign = uint64_t{1} << 24 | uint64_t{1} << 26;  // FZ, and AHP: other halves
+  static constexpr uint64_t kForeign = uint64_t{1} << 24 | uint64_t{1} << 26;  // FZ, and AHP: alternative half format
   static uint64_t fpcr() {
     uint64_t value;
     asm volatile("mrs %0, fpcr" : "=r"(value));
@@ -243,7 +242,7 @@ class Problem {
     settings_.axis = rank_and_axis / 4 % rank;
     settings_.reduction = kind % 4 % 3;
     settings_.threads = kind / 4 % 4;
-    // Long runs only rarely, as they take long.
+    // Rarely, because long vectors are slow.
     const int64_t limit = (rank_and_axis & 0xf0) == 0xf0 && bytes->next() >= 0xf0 ? 4200 : 260;
     int64_t elements = 1;
     Shape labels_shape;
@@ -279,7 +278,7 @@ class Problem {
     margin_direction_->set(0, margin_dtype == "int64" ? 0 : static_cast<int8_t>(bytes->next()) / 16.0);
   }
 
-  // What an input stands for, for who looks into a finding.
+  // Prints the problem that an input decodes to.
   void describe() const {
     const auto list = [](const char *name, const Buffer &of) {
       std::fprintf(stderr, "%s: %s (", name, of.dtype().c_str());
@@ -329,7 +328,7 @@ class Problem {
     }
   }
 
-  // Calls that are not what the library was built for, and shapes that do not fit each other, which throw: nothing is
+  // Calls that the library was not built for are refused, and inconsistent shapes throw. In both cases nothing is
   // written, and the next call is right.
   void run_malformed(Bytes *bytes) {
     const int which = bytes->next() % 4;
@@ -370,7 +369,7 @@ class Problem {
       case 1:
         call.dtypes[detail % all.size()] = kNoDtypes[detail / 16 % 8];
         break;
-      case 2: {  // Logits, directions and gradients are of one dtype, and the last outcome of the upstream gradient's.
+      case 2: {  // Inputs, directions and gradients share a dtype; the last result has the upstream gradient's.
         const std::vector<int> alike = which < 2    ? std::vector<int>{0, 1}
                                        : which == 2 ? std::vector<int>{0, 1, 6, 7}
                                                     : std::vector<int>{0, 1, 6, 7, 9, 10, 11};
@@ -408,7 +407,7 @@ class Problem {
       case 7:
         call.shapes[detail % 2][axis] += 1 + detail / 2;
         break;
-      case 8: {  // Axes that do not broadcast, or no axis but that of the vectors.
+      case 8: {  // Axes that do not broadcast.
         if (rank == 1) return;
         const int64_t other = (axis + 1) % rank;
         call.shapes[0][other] = 2 + detail % 3;
@@ -428,7 +427,7 @@ class Problem {
         if (which < 2) return;
         add_axis(5, 2);
         break;
-      case 11:  // More axes than the kernel counts with, or none.
+      case 11:  // More axes than the kernel supports, or none.
         for (int i = 0; i < 2; ++i) {
           call.shapes[i].resize(detail % 2 ? 33 : 0, 1);
           call.ranks[i] = static_cast<int>(call.shapes[i].size());
@@ -473,7 +472,7 @@ class Problem {
     }
   };
 
-  // Not a vector's default: a tensor ends where its memory ends.
+  // Unaligned, in memory that ends with the tensor.
   static Pointer input(const std::string &dtype, const Shape &shape) { return std::make_unique<Buffer>(dtype, shape); }
 
   std::vector<const Buffer *> inputs_of_function(int which) const {
@@ -508,7 +507,8 @@ class Problem {
     }
   }
 
-  // Other memory, another alignment, other numbers of threads and another environment: the same bits.
+  // The results must be bitwise the same in other memory, with another alignment, number of threads and floating-point
+  // environment.
   void check_repetition(const Results &results) const {
     Settings settings = settings_;
     settings.threads = (settings.threads + 1) % 4;
@@ -528,7 +528,7 @@ class Problem {
     if (!losses.same_bits(exchanged)) fail("other losses with the inputs exchanged");
   }
 
-  // The reduced losses are those of each pair added up.
+  // The reduced losses must be the sum and the mean of the pairs' losses.
   void check_sums() const {
     Settings settings = settings_;
     Buffer each("float64", each_shape_);
@@ -551,7 +551,7 @@ class Problem {
     settings_.write(*packed_);
   }
 
-  // As Python passes it where it did not know the rank.
+  // The axis as Python passes it when the rank is unknown.
   void check_unresolved_axis(const Results &results) const {
     Settings settings = settings_;
     settings.axis = shape1_.size() == 1 ? 1 : settings.axis - static_cast<int64_t>(shape1_.size());
@@ -562,7 +562,7 @@ class Problem {
     }
   }
 
-  // The shapes of the results, known or not, with one axis for the numbers of which there is one.
+  // The inferred shapes of the results, from known and unknown shapes; a scalar has the shape (1,).
   void check_inference() const {
     Call call(inputs_of_function(3));
     for (const bool is_known : {true, false}) {
@@ -580,7 +580,7 @@ class Problem {
     }
   }
 
-  // Of the pair whose vectors begin their tensors, rounded; 0 where that is not finite.
+  // The cosine of the pair at the start of both tensors, rounded; 0 if it is not finite.
   double first_cosine() const {
     long double product = 0, square1 = settings_.eps, square2 = settings_.eps;
     const auto stride_of = [this](const Shape &shape) {
@@ -595,7 +595,8 @@ class Problem {
     return std::isfinite(cosine) ? std::max(-1.0, std::min(1.0, cosine)) : 0;
   }
 
-  // A pair that does not count must not show, whatever it holds. With broadcasting others may hold the same.
+  // Puts NaN and infinities into ignored pairs, which must not change anything. With broadcasting, other pairs may
+  // contain the same vectors, so those problems are left alone.
   void ruin_ignored_rows() {
     if (shape1_ != shape2_) return;
     int64_t after = 1;
@@ -632,7 +633,7 @@ int main(int argc, char **argv) {
   for (int i = 1; i < argc; ++i) {
     std::ifstream file(argv[i], std::ios::binary);
     const std::vector<char> bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-    // Told before it runs, so that a failure has a name.
+    // Printed before the run, so that a failure has a name.
     std::fprintf(stderr, "%s\r", argv[i]);
     LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size());
   }

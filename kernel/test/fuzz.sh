@@ -13,9 +13,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-# Fuzzes the kernel with clang's libFuzzer under the address and undefined behaviour sanitizers, from the corpus that is
-# kept beside this, the runs shared out among the instruction sets that this machine has: fuzz.sh [runs]
-# CLANG names the compiler; FUZZ_OUT is a directory for findings and for the corpus as it grows.
+# Fuzzes the kernel with clang's libFuzzer under the address and undefined-behaviour sanitizers, from the corpus beside
+# this script, with the runs split among the instruction sets of this machine: fuzz.sh [runs]
+# CLANG names the compiler; FUZZ_OUT is a directory for findings and for the growing corpus.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 runs=${1:-1000000}
@@ -27,7 +27,7 @@ out=${FUZZ_OUT:-$build}
 mkdir -p "$out/corpus"
 source test/build.sh
 
-# Once with libFuzzer and the sanitizers, once with counters of lines. fuzz.cc itself is not what coverage is wanted of.
+# Build once with libFuzzer and the sanitizers, and once for line coverage, of the kernel but not of fuzz.cc.
 sanitized=("$clang" -O2 -g -fsanitize=address,undefined -fno-sanitize-recover=all
            -fsanitize-address-use-after-return=never)
 guided=(-fsanitize=fuzzer-no-link -fno-sanitize-coverage=trace-cmp)

@@ -12,11 +12,11 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// What instructions.sh counts: calls, all the same, on one thread, of one pair of long rows whose cosine is 0.7.
+// The program that instructions.sh counts: identical calls on one thread, on one pair of long rows whose cosine is 0.7.
 //
 //     instructions dtype upstream calls
 //
-// Forward alone if `upstream` is 0.
+// Runs forward if `upstream` is 0, otherwise backward.
 #include <cstdlib>
 #include <cstring>
 
@@ -25,7 +25,7 @@
 int main(int, char **argv) {
   using reference::Buffer;
   const double upstream = std::strtod(argv[2], nullptr);
-  // A buffer is filled with one byte, so it holds one number over and over.
+  // A new buffer is filled with one byte value, so all its elements are equal.
   const reference::Shape shape = {1, 16384};
   const Buffer x1(argv[1], shape), x2(argv[1], shape), labels("int32", {1}, std::vector<double>{1}),
       packed("int64", {4});

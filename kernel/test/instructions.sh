@@ -14,8 +14,8 @@
 # limitations under the License.
 
 # Counts the instructions that aarch64 executes for each pair of elements, under emulation: instructions.sh
-# What a second call adds to the first, over the length of the row; gradients are what backward adds to the sums. In
-# Debian: apt-get install g++-aarch64-linux-gnu qemu-user
+# The count is that of a second call, divided by the length of the row; for gradients, that of backward minus the sums.
+# On Debian: apt-get install g++-aarch64-linux-gnu qemu-user
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=$(mktemp -d)
@@ -27,14 +27,14 @@ compiler=(aarch64-linux-gnu-g++ -O3)
 build_kernel "$build/kernel" "${compiler[@]}"
 "${compiler[@]}" "${flags[@]}" -static interface.cc test/instructions.cc "$build"/kernel/*.o -o "$build/instructions"
 
-# A block of one instruction at a time, each of which leaves a line.
+# Translation blocks of one instruction, so that the log has a line for each.
 single=-one-insn-per-tb
 qemu-aarch64 -h | grep -q -e $single || single=-singlestep
 executed() { qemu-aarch64 $single -d exec,nochain "$build/instructions" "$@" 2>&1 | grep -c '^Trace'; }
 of_a_call() { echo $(($(executed "$@" 2) - $(executed "$@" 1))); }
 for dtype in float32 float16 bfloat16; do
   sums=$(of_a_call $dtype 0)
-  # A small upstream gradient leaves the range in which float32 serves.
+  # An upstream gradient this small is out of float32's safe range.
   in_float32=$(of_a_call $dtype 1)
   in_double=$(of_a_call $dtype 1e-30)
   awk -v dtype=$dtype -v sums="$sums" -v in_float32="$in_float32" -v in_double="$in_double" 'BEGIN {

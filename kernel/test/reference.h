@@ -12,8 +12,8 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// What the driver and the fuzzer share: tensors in memory of exactly their size, calls through the interface that
-// MindSpore uses, and the truth that results are judged by, in arithmetic wider than the kernel's.
+// Shared by the driver and the fuzzer: tensors in memory of exactly their size, calls through the interface that
+// MindSpore uses, and the expected results, in arithmetic wider than the kernel's.
 #ifndef MS_COSINE_LOSS_KERNEL_TEST_REFERENCE_H_
 #define MS_COSINE_LOSS_KERNEL_TEST_REFERENCE_H_
 
@@ -41,7 +41,7 @@ int ms_cosine_loss_forward(int, void **, int *, int64_t **, const char **, void 
 int ms_cosine_loss_forward_of_each(int, void **, int *, int64_t **, const char **, void *, void *);
 int ms_cosine_loss_backward(int, void **, int *, int64_t **, const char **, void *, void *);
 int ms_cosine_loss_second_order(int, void **, int *, int64_t **, const char **, void *, void *);
-// What MindSpore asks for the shapes of the results.
+// MindSpore calls these to infer the shapes of the results.
 std::vector<int64_t> ms_cosine_loss_forwardInferShape(int *, int64_t **, void *);
 std::vector<int64_t> ms_cosine_loss_forward_of_eachInferShape(int *, int64_t **, void *);
 std::vector<std::vector<int64_t>> ms_cosine_loss_backwardInferShape(int *, int64_t **, void *);
@@ -57,7 +57,7 @@ namespace {
 using Shape = std::vector<int64_t>;
 using Function = int (*)(int, void **, int *, int64_t **, const char **, void *, void *);
 
-// 113 bits of mantissa, by software on x86-64.
+// 113 significant bits, in software.
 #if defined(__x86_64__)
 using Wide = __float128;
 #else
@@ -75,7 +75,7 @@ inline int64_t size_of(const Shape &shape) {
   return size;
 }
 
-// What is known of a dtype: the bits behind the point, the smallest and the largest number.
+// A dtype's size in bytes, its fraction bits, and its smallest and largest positive numbers.
 struct Format {
   int bytes;
   int bits;
@@ -91,8 +91,8 @@ inline Format format_of(const std::string &dtype) {
   return {dtype == "int8" ? 1 : dtype == "int16" ? 2 : dtype == "int32" ? 4 : 8, 0, 1, 0};
 }
 
-// A tensor in memory that ends where it ends, so that a sanitizer sees one byte too far, behind a guard of one element
-// or, where it is to be aligned, of 64 bytes.
+// A tensor whose memory ends with it, so that a sanitizer detects an overrun of one byte. It follows a guard of one
+// element, or of 64 bytes if the tensor is aligned.
 class Buffer {
  public:
   Buffer(std::string dtype, Shape shape, bool is_aligned = false, char filling = 0x55)
@@ -117,7 +117,7 @@ class Buffer {
   const Shape &shape() const { return shape_; }
   int64_t size() const { return size_of(shape_); }
   int64_t bytes() const { return width_ * size(); }
-  // The same bits, but for NaN's: those are of whichever operand came first.
+  // Compares bits, except for the payloads of NaNs, which depend on the order of operands.
   bool same_bits(const Buffer &other) const {
     if (bytes() == other.bytes() && std::memcmp(data(), other.data(), bytes()) == 0) return true;
     for (int64_t i = 0; i < size(); ++i) {
@@ -126,7 +126,7 @@ class Buffer {
     }
     return size() == other.size();
   }
-  // The bits, added to those of others (FNV-1a). NaN's are not looked at here either.
+  // Continues an FNV-1a hash with these bits; NaN payloads do not count here either.
   uint64_t digest(uint64_t others) const {
     for (int64_t i = 0; i < size(); ++i) {
       const bool is_nan = !is_integer_ && std::isnan(get(i));
@@ -203,13 +203,13 @@ struct Settings {
   int64_t axis;
   int64_t threads;
 
-  // As the kernel is given them, but for the margin.
+  // Packs the settings as the kernel takes them, without the margin.
   void write(const Buffer &to) const {
     int64_t values[4] = {0, reduction, axis, threads};
     std::memcpy(&values[0], &eps, 8);
     std::memcpy(to.data(), values, sizeof(values));
   }
-  // As a constant, in its bits, or as a number of the dtype, to which it is rounded.
+  // Writes a constant margin as its bits in int64; otherwise rounds the margin to the dtype.
   void write_margin(Buffer *to) {
     if (to->dtype() == "int64") {
       std::memcpy(to->data(), &margin, 8);
@@ -220,7 +220,7 @@ struct Settings {
   }
 };
 
-// The arguments of a call, each list as long as the call says.
+// The arguments of a call.
 struct Call {
   std::vector<void *> params;
   std::vector<int> ranks;
@@ -235,7 +235,7 @@ struct Call {
       dtypes.push_back(buffer->dtype());
     }
   }
-  // From copies, which have no room to spare.
+  // Passes copies of exactly the right size, so that a sanitizer detects an overrun.
   int run(Function function) const {
     std::vector<void *> all_params(params);
     std::vector<int> all_ranks(ranks);
@@ -249,8 +249,7 @@ struct Call {
   }
 };
 
-// Of the bits of all that was passed to calls and came back, in any order of the calls: builds that should compute the
-// same can be compared by it.
+// A hash of all arguments and results, independent of the order of calls, to compare builds that should agree.
 inline std::atomic<uint64_t> digest = 0;
 
 inline void call(Function function, const std::vector<const Buffer *> &buffers) {
@@ -292,8 +291,8 @@ Dual<Real> root(const Dual<Real> &of) {
   return {value, of.slope / (2 * value)};
 }
 
-// A number as parts that do not overlap, the least first, whose sum it is exactly (Shewchuk 1997). No part of what is
-// made of doubles here leaves the range.
+// A number as the exact sum of non-overlapping parts, smallest first (Shewchuk 1997). Computed from doubles as here, no
+// part overflows or underflows.
 using Parts = std::vector<Wide>;
 
 inline Parts plus(const Parts &a, Wide b) {
@@ -325,13 +324,13 @@ inline Parts times(const Parts &a, const Parts &b) {
 
 inline int sign_of(const Parts &of) { return of.empty() ? 0 : of.back() < 0 ? -1 : 1; }
 
-// The square with the sign of what is squared, which grows with it.
+// x|x|, which is monotonic in x.
 inline Parts signed_square(const Parts &of) { return times(times(of, of), {static_cast<Wide>(sign_of(of))}); }
 
-// What one input's gradients must be, element by element, and the sizes of the terms they are made of.
+// The expected gradients of one input by element, and the magnitudes of their terms.
 struct Side {
   std::vector<long double> gradient, size, norm, scale, second, second_size;
-  // Belongs to a pair that counts and is not finite; to one that cannot be judged.
+  // Whether the element belongs to a counted pair that is not finite, and to a pair that cannot be judged.
   std::vector<char> is_nan, is_open;
 
   explicit Side(int64_t count)
@@ -352,7 +351,7 @@ struct Arguments {
   const Buffer &upstream;
   const Buffer &direction1;
   const Buffer &direction2;
-  // Not 0 only for a margin that is no constant.
+  // 0 for a constant margin.
   double margin_direction;
   Settings settings;
 };
@@ -363,10 +362,10 @@ inline bool is_within(long double value, int exponent) {
 
 class Truth {
  public:
-  // For each pair; NaN where it must be.
+  // By pair; NaN where the result must be NaN.
   std::vector<long double> losses, loss_sizes, slopes, slope_sizes;
   Side side1, side2;
-  // The gradient of the margin, and the sum of the sizes of its terms.
+  // The gradient of the margin, and the sum of the magnitudes of its terms.
   long double by_margin = 0, by_margin_size = 0;
   bool is_second_judged = true;
 
@@ -408,7 +407,7 @@ class Truth {
     check_gradient(found2, side2, "gradient of x2");
   }
 
-  // Of a margin that is no constant; that of a constant is 0.
+  // The gradient of a constant margin is 0.
   void check_margin_gradient(const Buffer &found) const {
     if (found.dtype() == "int64") {
       if (found.get(0) != 0) fail("a constant margin has a gradient");
@@ -444,7 +443,7 @@ class Truth {
   int64_t length() const { return of_.x1.shape()[of_.settings.axis]; }
   long double unit() const { return std::ldexp(1.0L, -format_.bits); }
 
-  // Where the element `index` of all pairs lies in a tensor that broadcasts to them.
+  // The index, in a tensor of the given shape, of element `index` of the broadcast tensor.
   int64_t seen_from(int64_t index, const Shape &shape) const {
     int64_t at = 0, stride = 1;
     for (size_t i = full_.size(); i-- > 0;) {
@@ -456,8 +455,8 @@ class Truth {
     return at;
   }
 
-  // Two units in the last place of the narrower of the dtypes, down to what twice the precision of double, or that of
-  // this judge, leaves of the terms, and to products that leave the range of double.
+  // Two units in the last place of the narrower dtype, plus the rounding of the terms in double-double or, if coarser,
+  // in this reference, plus products that underflow double.
   long double tolerance_of(long double loss, long double size, const Format &format) const {
     const long double rest = (is_wide_ ? 0x1p-100L : 0x1p-62L) * (length() + 1) * size + 0x1p-580L * length();
     if (!(loss > 0)) return rest + format.smallest;
@@ -479,20 +478,20 @@ class Truth {
     const long double relative = relative_of_second() + std::ldexp(1.0L, -format.bits);
     check(found, expected, relative * size + format.smallest, format, "derivative by the upstream gradient", at);
   }
-  // Plain sums of doubles, as long as the vectors and the pairs that share an element.
+  // The kernel adds doubles naively, over the vector and over the pairs that share an element.
   long double relative_of_second() const { return 0x1p-51L * (length() + of_.labels.size() + 8); }
 
-  // Each element by the terms that it is the sum of, and each vector by its norm.
+  // Bounds the error of each element by the magnitudes of its terms, and by the norm of its vector.
   void check_gradient(const Buffer &found, const Side &side, const char *what) const {
     const long double units = format_.bits == 52 ? 8 : 4;
     for (int64_t i = 0; i < found.size(); ++i) {
-      // Terms near the largest float64 may leave its range where their sum does not.
+      // Terms near the largest float64 may overflow where their sum does not.
       if (side.is_open[i] || 4 * side.size[i] > std::numeric_limits<double>::max()) continue;
       if (side.is_nan[i]) {
         if (!std::isnan(found.get(i))) fail(std::string(what) + " of a pair that is not finite");
         continue;
       }
-      // What is that much smaller than the rest of its vector may have left the range of double.
+      // Elements that much smaller than the rest of their vector may have underflowed double.
       const long double lost = 0x1p-900L * side.scale[i] + 2 * format_.smallest + 0x1p-1074L * of_.labels.size();
       const long double by_terms = units * unit() * side.size[i];
       const long double by_norm = units * unit() * side.norm[i] + 0x1p-50L * side.size[i];
@@ -500,7 +499,7 @@ class Truth {
     }
   }
 
-  // The sign of cos - margin, by that of p|p| - margin|margin| (m1 + eps)(m2 + eps).
+  // The sign of cos - margin, computed as that of p|p| - margin|margin| (m1 + eps)(m2 + eps).
   template <class Real>
   int exact_sign_of_loss(const std::vector<Dual<Real>> &x1, const std::vector<Dual<Real>> &x2) const {
     Parts product, square1 = {static_cast<Wide>(of_.settings.eps)}, square2 = square1;
@@ -524,7 +523,7 @@ class Truth {
     std::vector<Dual<Real>> x1, x2;
     bool is_finite = true;
     Dual<Real> product = 0, square1 = of_.settings.eps, square2 = of_.settings.eps;
-    // The same sums with every term positive, for the sizes of errors.
+    // Sums of the magnitudes of the same terms, to bound errors.
     long double product_size = 0, mixed_dot = 0, x1_dot_v1 = 0, x2_dot_v2 = 0, largest_direction = 0;
     for (int64_t i = 0; i < count; ++i) {
       const int64_t index = ((pair / after_) * count + i) * after_ + pair % after_;
@@ -541,7 +540,7 @@ class Truth {
       mixed_dot += std::fabs(static_cast<long double>(p) * b) + std::fabs(static_cast<long double>(a) * q);
       x1_dot_v1 += std::fabs(static_cast<long double>(a) * p), x2_dot_v2 += std::fabs(static_cast<long double>(b) * q);
       largest_direction = std::fmax(largest_direction, std::fmax(std::fabs(p), std::fabs(q)));
-      // fmax passes over NaN.
+      // fmax ignores NaN.
       if (!std::isfinite(p) || !std::isfinite(q)) is_second_judged = false;
     }
     long double upstream = of_.upstream.get(reduction == 0 ? pair : 0);
@@ -567,7 +566,7 @@ class Truth {
     }
     const Dual<Real> inverse1 = Dual<Real>(1) / root(square1), inverse2 = Dual<Real>(1) / root(square2);
     const long double n1 = static_cast<long double>(inverse1.value), n2 = static_cast<long double>(inverse2.value);
-    // Second derivatives are not scaled: what leaves the range of double squared is not promised.
+    // The kernel does not scale second derivatives; beyond this range nothing is promised.
     if (!is_within(n1, 200) || !is_within(n2, 200) || !is_within(largest_direction, 200) ||
         !is_within(std::fabs(upstream), 200)) {
       is_second_judged = false;
@@ -577,13 +576,13 @@ class Truth {
     losses[pair] = std::max(0.0L, static_cast<long double>(unclamped_loss.value));
     loss_sizes[pair] = product_size * n1 * n2 + (label == 1 ? 1 : 0);
     if (label == -1) {
-      // Three sums, each rounded once or twice for a term, and a root or two.
+      // Bounds the rounding of three sums, once or twice per term, and of the roots.
       const long double rounding = std::is_same_v<Real, long double> ? 0x1p-64L : 0x1p-113L;
       const bool is_told =
           std::fabs(static_cast<long double>(unclamped_loss.value)) > 4 * (count + 4) * rounding * loss_sizes[pair];
       const int sign = is_told ? (unclamped_loss.value < 0 ? -1 : 1) : exact_sign_of_loss(x1, x2);
       if (sign <= 0) losses[pair] = loss_sizes[pair] = 0;
-      // At the margin the pair counts.
+      // At the margin, the pair counts.
       if (sign < 0) return;
       open();
     }
@@ -593,7 +592,7 @@ class Truth {
     }
     const Dual<Real> weighted = Dual<Real>(weight), cross = weighted * inverse1 * inverse2;
     const Dual<Real> self1 = weighted * inverse1 * inverse1 * cosine, self2 = weighted * inverse2 * inverse2 * cosine;
-    // Products below the range of double are lost.
+    // Products may underflow double.
     const long double lost = 0x1p-1020L * (n1 + n2) * (n1 + n2), size = std::fabs(weight);
     const long double cosine_size = product_size * n1 * n2 + lost, mixed_size = mixed_dot * n1 * n2 + lost;
     const long double norm_change = x1_dot_v1 * n1 * n1 + x2_dot_v2 * n2 * n2 + lost;

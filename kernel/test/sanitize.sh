@@ -13,8 +13,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-# Builds the kernel and its driver with each sanitizer, warnings as errors, and runs every instruction set that this
-# machine has, on random calls and on the corpus of the fuzzer: sanitize.sh [cases]
+# Builds the kernel and its driver with each sanitizer, warnings as errors, and runs every instruction set of this
+# machine on random calls and on the fuzzer's corpus: sanitize.sh [cases]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cases=${1:-1000}
@@ -34,7 +34,7 @@ for sanitizer in address,undefined thread; do
     printf '%s, ' "$sanitizer"
     "$build/driver" "$cases"
     printf '%s, ' "$sanitizer"
-    # The names on standard error are worth reading only up to a failure.
+    # Standard error lists the files replayed; on failure its last lines name the one that failed.
     "$build/replay" test/corpus/* 2> "$build/log" || { tr '\r' '\n' < "$build/log" | tail -n 40; exit 1; }
   done
 done

@@ -11,4 +11,4 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What is run by hand, for it takes long or needs more than the suite does; CONTRIBUTING.md says when."""
+"""Tests run by hand, because they take long or need more than the suite; CONTRIBUTING.md says when."""

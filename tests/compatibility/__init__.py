@@ -11,14 +11,14 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Every use that MindSpore has for a loss, each as a function that compares the result with the truth.
+"""Every way in which MindSpore uses a loss, each as a function that compares the result with the truth.
 
-A case is called with a function that makes the loss from MindSpore's own arguments, so that it also runs with
-`mindspore.nn`'s loss. It raises whatever stops it, and AssertionError where the numbers are wrong.
+A case takes a function that makes the loss from the arguments of MindSpore's loss, so that it also runs with
+`mindspore.nn`'s loss. It raises AssertionError if the numbers are wrong, or any error that stops it.
 
     python -m tests.compatibility
 
-prints the table of all of them.
+prints the table of all cases.
 """
 import dataclasses
 from typing import Callable
@@ -26,7 +26,7 @@ from typing import Callable
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One use."""
+    """One use of a loss."""
 
     topic: str
     name: str

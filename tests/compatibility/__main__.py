@@ -15,7 +15,7 @@
 
     python -m tests.compatibility [--csv docs/data/compatibility.csv]
 
-A case that crashes the process fails; each loss and mode gets a process of its own, and a new one after a crash.
+Each loss and mode runs in a separate process. A case that crashes it fails, and the next ones run in a new process.
 """
 import argparse
 import csv
@@ -37,7 +37,7 @@ _OUTCOME = 'outcome: '
 
 
 def _run(loss, mode, names):
-    """Runs the cases in this process, one line of output for each."""
+    """Runs the cases in this process; prints a line when each starts and another when it ends."""
     ms.set_context(mode=MODES[mode])
     make_loss = nn.CosineEmbeddingLoss
     if loss != 'mindspore.nn':
@@ -58,7 +58,7 @@ def _run(loss, mode, names):
 
 
 def _outcomes(loss, mode):
-    """The outcome of each case, run in processes of their own."""
+    """Runs the cases in subprocesses; returns the outcome of each."""
     outcomes = {}
     while len(outcomes) < len(CASES):
         missing = [name for name in CASES if name not in outcomes]
@@ -77,7 +77,7 @@ def _outcomes(loss, mode):
 
 
 def main():
-    """Measures and prints the table."""
+    """Runs the cases, prints the table and writes it where asked."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
     parser.add_argument('--csv', help='where to write the table besides')
     parser.add_argument('--loss', choices=LOSSES, help=argparse.SUPPRESS)

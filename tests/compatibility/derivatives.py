@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Ways to differentiate: each argument, each row, forward, backward, twice, under vmap."""
+"""Ways to differentiate: each argument, each row, in forward and reverse mode, twice, under vmap."""
 import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
@@ -21,7 +21,7 @@ from tests.compatibility import case
 from tests.compatibility.training import IN_FLOAT32, MARGIN, Towers, batches, sgd
 from tests.st.evaluation import UNIT, array, assert_within, normal, pair_gradients, pair_losses, signs, tensor
 
-# Derivatives of about 1 in float64, by the contract; second ones pass through it twice, with sums in between.
+# The contract's tolerance for float64 derivatives of about 1; second derivatives apply it twice, with sums in between.
 TOLERANCE = 1e-14
 SECOND_TOLERANCE = 1e-13
 
@@ -93,7 +93,7 @@ def jvp(make_loss):
 
 
 def _jacobian_of_losses(jacobian, make_loss):
-    # In float32, because MindSpore starts from ones of it.
+    # In float32, because MindSpore seeds the Jacobian with float32 ones.
     x1, x2 = normal(1, (6, 5), ms.float32), normal(2, (6, 5), ms.float32)
     found = jacobian(make_loss(margin=MARGIN, reduction='none'), 0)(
         tensor(x1, ms.float32), tensor(x2, ms.float32), tensor(LABELS, ms.int32))
@@ -176,7 +176,7 @@ def hessian_vector_product(make_loss):
 
 
 class _Penalized(nn.Cell):
-    """The loss of two towers and half the square of its gradient by the embeddings."""
+    """The loss of two towers plus half its squared gradient with respect to the embeddings."""
 
     def __init__(self, loss):
         super().__init__()

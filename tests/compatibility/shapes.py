@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Ways to shape a batch: sizes that change, none at all, other axes than the second."""
+"""Ways to shape a batch: sizes that change, an empty batch, axes other than the second."""
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
@@ -21,12 +21,12 @@ from tests.compatibility import case
 from tests.compatibility.training import IN_FLOAT32, MARGIN, RATE, Network, assert_trained, batches, sgd
 from tests.st.evaluation import array, assert_within, normal, pair_gradients, pair_losses, signs, tensor
 
-# The last batch of an epoch is what the others left over.
+# The last batch of an epoch is the remainder.
 SIZES = (8, 8, 3)
 
 
 def _train_on_sizes(make_loss, shapes):
-    """Trains on batches of several sizes; returns how many graphs were compiled for it."""
+    """Trains on batches of several sizes; returns the number of graphs compiled."""
     network = Network(make_loss(margin=MARGIN))
     step = nn.TrainOneStepCell(network, sgd(network, RATE))
     step.set_train()
@@ -40,7 +40,7 @@ def _train_on_sizes(make_loss, shapes):
 
 
 def _compiles(count):
-    """How many graphs that is in the current mode."""
+    """Returns `count` in graph mode and 0 in PyNative, which compiles no graphs."""
     return count if ms.get_context('mode') == ms.GRAPH_MODE else 0
 
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Ways to train: three steps of a network of two towers, whose weights have to be those of a training in float64."""
+"""Ways to train: three steps of a network of two towers, whose weights must match a training in float64."""
 import functools
 import types
 
@@ -29,20 +29,20 @@ RATE = 0.5
 STEPS = 3
 ROWS = 8
 
-# Weights and data are halves, so that a cast to float16 changes none of them before the first layer.
+# Weights and data are float16 numbers, so that a cast to float16 does not change them before the first layer.
 WEIGHTS = tuple(normal(seed, (3, 4), ms.float16) for seed in (4, 5))
 BATCHES = tuple((normal(20 + step, (ROWS, 4), ms.float16), normal(30 + step, (ROWS, 4), ms.float16),
                  signs(40 + step, ROWS)) for step in range(STEPS))
 
 # Weights of about 1 after three steps of a few roundings each.
 IN_FLOAT32 = 20 * UNIT[ms.float32]
-# Layers, and from O2 on their gradients too, of 11 bits: an ulp of the largest activation, about 4, at each step.
+# Layers, and from O2 on their gradients too, have 11 bits: one ulp of the largest activation, about 4, at each step.
 IN_FLOAT16 = 4 * STEPS * UNIT[ms.float16]
 
 
 @functools.cache
 def reference_weights(sizes=(ROWS,) * STEPS):
-    """The weights after a training on the first rows of each batch, in float64 and from the definition of the loss."""
+    """The weights after training in float64 on the first rows of each batch, with the loss computed by `truth`."""
     weight1, weight2 = WEIGHTS
     for size, batch in zip(sizes, BATCHES):
         x1, x2, labels = (each[:size] for each in batch)
@@ -56,13 +56,13 @@ def reference_weights(sizes=(ROWS,) * STEPS):
 
 
 def assert_trained(towers, tolerance=IN_FLOAT32, sizes=(ROWS,) * STEPS):
-    """That the towers have the weights of the reference."""
+    """Asserts that the towers' weights match the reference."""
     for tower, expected in zip((towers.tower1, towers.tower2), reference_weights(sizes)):
         assert_within(tower.weight.asnumpy().astype(np.float64), expected, tolerance)
 
 
 class Towers(nn.Cell):
-    """An embedding of one layer for each side."""
+    """A one-layer embedding for each side."""
 
     def __init__(self):
         super().__init__()
@@ -87,7 +87,7 @@ class Network(nn.Cell):
 
 
 class TowersOfPairs(nn.Cell):
-    """The towers behind one input that holds both sides."""
+    """The towers with one input that contains both sides."""
 
     def __init__(self):
         super().__init__()
@@ -98,7 +98,7 @@ class TowersOfPairs(nn.Cell):
 
 
 class LossOfPairs(nn.LossBase):
-    """The loss behind one input that holds both embeddings, as MindSpore's containers hand it over."""
+    """The loss with one input that contains both embeddings, as MindSpore's containers pass it."""
 
     def __init__(self, loss):
         super().__init__()
@@ -109,7 +109,7 @@ class LossOfPairs(nn.LossBase):
 
 
 class LossOfThree(nn.Cell):
-    """The loss behind one tuple of both embeddings and the labels."""
+    """The loss with one input, a tuple of both embeddings and the labels."""
 
     def __init__(self, loss):
         super().__init__()
@@ -120,7 +120,7 @@ class LossOfThree(nn.Cell):
 
 
 class TowersOfThree(nn.Cell):
-    """The towers behind one tuple of both inputs and the labels, which go through."""
+    """The towers with one input, a tuple of both inputs and the labels, which pass through."""
 
     def __init__(self):
         super().__init__()
@@ -138,7 +138,7 @@ def batches():
 
 
 def sgd(cell, rate=RATE, **settings):
-    """The optimizer of all of `cell`."""
+    """Returns an optimizer of all parameters of `cell`."""
     return nn.SGD(cell.trainable_params(), learning_rate=rate, **settings)
 
 
@@ -175,7 +175,7 @@ def _train_by(step, towers, tolerance=IN_FLOAT32):
 @case('training', 'TrainOneStepCell')
 def train_one_step(make_loss):
     network = Network(make_loss(margin=MARGIN))
-    # The scale of 1024 is taken back by the learning rate.
+    # The learning rate undoes the scale of 1024.
     _train_by(nn.TrainOneStepCell(network, sgd(network, RATE / 1024), sens=1024.0), network.towers)
 
 
@@ -190,7 +190,7 @@ def with_loss_cell(make_loss):
 
 
 class _Losses(train.Callback):
-    """What the other callbacks find."""
+    """Records the losses, and the loss Cell that other callbacks would find."""
 
     def __init__(self):
         super().__init__()
@@ -200,7 +200,7 @@ class _Losses(train.Callback):
     def on_train_step_end(self, run_context):
         arguments = run_context.original_args()
         self.losses.append(float(arguments.net_outputs))
-        # SummaryCollector looks for the loss by this type.
+        # SummaryCollector finds the loss by this type.
         self.found = [cell for _, cell in arguments.train_network.cells_and_names() if isinstance(cell, nn.LossBase)]
 
 
@@ -211,7 +211,7 @@ def _model_train(make_loss, sink, *callbacks):
     train.Model(network, optimizer=sgd(network)).train(1, _dataset_of_three(), [seen, *callbacks],
                                                        dataset_sink_mode=sink)
     assert seen.found == [loss]
-    # A sink hands over whole epochs, where the device has one.
+    # With a data sink, where the device has one, a step is an epoch.
     assert len(seen.losses) in ((1, STEPS) if sink else (STEPS,))
     assert_trained(network.towers)
 
@@ -252,7 +252,7 @@ def _enter_amp(level):
     @case('mixed precision', f'amp.build_train_network {level}')
     def build_train_network(make_loss):
         network = Network(make_loss(margin=MARGIN))
-        # Anything but None, and a fixed scale, is refused on CPU for whatever loss.
+        # On CPU, MindSpore accepts only None or a fixed scale here, whatever the loss.
         step = amp.build_train_network(network, sgd(network), level=level, loss_scale_manager=None)
         _train_by(step, network.towers, _tolerance(level))
 
@@ -295,7 +295,7 @@ def dynamic_loss_scaler(make_loss):
             scaler.adjust(Tensor(is_finite))
             overflows += not is_finite
         optimizer(found)
-    # The gradients of the activations pass through float16, which ends at 65504.
+    # The gradients of the activations pass through float16, whose largest number is 65504.
     assert overflows >= 3
     assert_trained(network.towers, IN_FLOAT16)
 
@@ -364,7 +364,7 @@ def recompute_of_the_network(make_loss):
 HOOKED = []
 
 
-# Module-level, because a graph parses the source of what is registered.
+# At module level, because a graph parses the source of registered hooks.
 def _forward_pre_hook(cell, inputs):
     HOOKED.append('forward_pre')
 
@@ -399,7 +399,7 @@ def hooks(make_loss):
 
 
 def _with_code_of_its_own(function):
-    # From bytecode MindSpore remembers what it has compiled by the code, whatever its closure holds.
+    # With capture_mode='bytecode', MindSpore caches graphs by the code object, whatever the closure contains.
     return types.FunctionType(function.__code__.replace(), function.__globals__, function.__name__,
                               function.__defaults__, function.__closure__)
 

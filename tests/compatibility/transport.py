@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Ways to carry a loss elsewhere: copies, files, other processes, other threads."""
+"""Ways to move a loss elsewhere: copies, files, other processes, other threads."""
 import copy
 import os
 import pathlib
@@ -112,7 +112,7 @@ def another_thread(make_loss):
 
 
 class _Rows:
-    """Batches that worker processes fetch."""
+    """Rows of the batches, which worker processes fetch."""
 
     def __getitem__(self, index):
         step, row = divmod(index, ROWS)
@@ -130,7 +130,7 @@ def _train_from_workers(make_loss, start_method):
     ds.config.set_multiprocessing_start_method(start_method)
     try:
         network = Network(make_loss(margin=MARGIN))
-        # The kernel's threads exist before the workers do.
+        # Start the kernel's threads before the workers.
         large = Tensor(np.ones((512, 512), np.float32))
         float(make_loss()(large, large, Tensor(np.ones(512, np.int32))))
         step = nn.TrainOneStepCell(network, sgd(network))

@@ -11,23 +11,22 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What MindSpore dispatches to an Ascend and to a GPU, on a machine that has neither.
+"""Tests what MindSpore dispatches to Ascend and to GPU, on a machine without either.
 
-MindSpore's wheel for x86-64 holds its Ascend and its GPU backend. With a small library in place of CANN and of CUDA
-both compile graphs, select operators and launch them:
+MindSpore's wheel for x86-64 contains its Ascend and GPU backends. With a small library in place of CANN or CUDA, both
+compile graphs, select operators and launch them:
 
-    python -m tests.dispatch.on Ascend SCRIPT.py        any Python with the stand-in for a device
+    python -m tests.dispatch.on Ascend SCRIPT.py        runs Python with the stand-in for a device
     python -m tests.dispatch [--csv docs/data/launches.csv]
-                                                        what each loss launches, by mode, dtype and reduction
-    .ci/gate dispatch                                   all that is tested with them
+                                                        counts what each loss launches, by mode, dtype and reduction
+    .ci/gate dispatch                                   runs all tests that use the stand-ins
 
-On Ascend each operator is computed, on the host, in double, and rounded to its dtype: the behavioural suite runs there
-as it is. Operators that MindSpore fuses, at jit level O1, are code of the device and not computed; nor is anything on
-GPU.
+On Ascend, each operator is computed on the host in double and rounded to its dtype, so the behavioural tests run
+unchanged. Operators that MindSpore fuses at jit level O1 are device code and are not computed; nor is anything on GPU.
 
-That proves the lowering: each call reaches operators that MindSpore has for the device and the dtype, in an order that
-gives the right numbers, and so many of them. It does not tell how fast they are, what memory they take, how the
-hardware rounds, nor what CANN refuses itself.
+This verifies the lowering: each call reaches operators that MindSpore has for the device and the dtype, in an order
+that gives the right numbers, and how many. It does not show their speed, their memory, the hardware's rounding, or what
+CANN itself rejects.
 
-It takes Linux on x86-64, a C++ compiler and nm. `build` makes the libraries from the sources in `stand_in`.
+Requires Linux on x86-64, a C++ compiler and nm. `build` makes the libraries from the sources in `stand_in`.
 """

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Prints what each loss launches on Ascend and on GPU, and writes the table where asked.
+"""Prints what each loss launches on Ascend and on GPU, and writes the table if asked.
 
     python -m tests.dispatch [--loss plain] [--csv docs/data/launches.csv]
 
@@ -25,7 +25,7 @@ from tests.dispatch.launches import CASE, COLUMNS, LOSSES, count_all
 
 
 def main():
-    """Counts and prints."""
+    """Counts, prints the table and writes it where asked."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
     parser.add_argument('--loss', choices=LOSSES, help='count this one; the rows of the others stay in the file')
     parser.add_argument('--csv', type=pathlib.Path, help='where to write the table besides')

@@ -11,11 +11,11 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Builds what stands in for CANN and for CUDA, from the installed MindSpore, and says how to run Python with it.
+"""Builds stand-ins for CANN and CUDA for the installed MindSpore, and returns the environment to run Python with them.
 
-MindSpore's wheel for x86-64 holds its Ascend and its GPU backend. They are linked against libraries that it does not
-hold. A stand-in is one library under all their names: the sources in `stand_in`, and for every other function that the
-backends miss one that returns 0. It is built once for each MindSpore, in the user's cache folder.
+MindSpore's wheel for x86-64 contains its Ascend and GPU backends, but not the libraries that they link against. A
+stand-in is one library under all of their names: the sources in `stand_in`, and a function that returns 0 for every
+other symbol that the backends need. It is built once for each MindSpore, in the user's cache folder.
 """
 import hashlib
 import importlib.metadata
@@ -35,12 +35,12 @@ TRIED = ('2.10.0',)
 
 _SOURCES = pathlib.Path(__file__).parent / 'stand_in'
 
-# The names under which MindSpore links CANN, or looks for it at run time.
+# The names under which MindSpore links CANN or loads it at run time.
 _CANN = ('acl_dvpp', 'acl_dvpp_mpi', 'acl_dvpp_op', 'acl_op_compiler', 'acl_tdt_channel', 'acl_tdt_queue', 'ascend_hal',
          'ascend_ml', 'ascendcl', 'c_sec', 'dummy_tls', 'ge_runner', 'graph', 'hccl', 'msprofiler', 'nnopbase', 'opapi',
          'parser_common', 'platform', 'profapi', 'runtime')
 _OF_CANN = '_Z[A-Z]*N?K?2ge|acl|Adx|Hccl|hccl|hal|mstx|rt[A-Z]'
-# It takes CUDA's and cuDNN's versions from the names of files.
+# MindSpore reads CUDA's and cuDNN's versions from file names.
 _CUDA = ('libcuda.so.1', 'libcuda_ops.so.11', 'libcudart.so.11.6.55', 'libcudnn.so.8.5.0')
 _NVCC = '#!/bin/sh\necho "Cuda compilation tools, release 11.6, V11.6.124"\n'
 
@@ -50,7 +50,7 @@ def _compiler():
 
 
 def why_unavailable():
-    """Why there is no stand-in on this machine; empty where there is one."""
+    """Returns why there is no stand-in on this machine; an empty string if there is one."""
     version = importlib.metadata.version('mindspore')
     if sys.platform != 'linux' or platform.machine() != 'x86_64':
         return 'only the wheels of MindSpore for Linux on x86-64 hold the backends'
@@ -64,7 +64,7 @@ def why_unavailable():
 
 
 def _symbols(library, which):
-    """The dynamic symbols of a library: their names, each with the version that it is asked for in, or ''."""
+    """Returns the dynamic symbols of a library: (name, version), where the version may be ''."""
     listed = subprocess.run(['nm', '-D', which, library], check=True, capture_output=True, text=True).stdout
     return {tuple(line.split()[-1].replace('@@', '@').partition('@')[::2]) for line in listed.splitlines()}
 
@@ -74,7 +74,7 @@ def _function(number, name, body='return 0;', arguments=''):
 
 
 def _build(folder, sources, generated, soname, *options):
-    """The library, of which the generated functions are those that its sources do not hold."""
+    """Builds the library from its sources and the generated functions that they do not define."""
     objects = []
     for source in sources:
         objects.append(folder / f'{source}.o')
@@ -103,7 +103,7 @@ def _build_ascend(folder, mindspore):
                  *(backend / 'ascend' / f'lib{name}.so' for name in
                    ('d_collective', 'hccl_plugin', 'mindspore_ascend_res_manager', 'mindspore_graph_ir')),
                  *(backend / 'ascend').rglob('libshmem.so'), *(backend / 'ascend').rglob('libmf_*.so')]
-    # What another library of MindSpore's has is not missing.
+    # Symbols of MindSpore's other libraries are not missing.
     held = set().union(*(_symbols(library, '--defined-only') for library in
                          [*libraries, *mindspore.glob('_c_expression*.so'), *(mindspore / 'lib').glob('*.so*'),
                           *(backend / 'ascend/ms_kernels_symmetric_memory').rglob('*.so')]))
@@ -111,7 +111,7 @@ def _build_ascend(folder, mindspore):
     _build(folder, ['cann.cc', 'operators.cc'],
            {(name,) for name, _ in missing if re.match(_OF_CANN, name)}, 'libascendcl.so')
     _alias(folder, [f'lib{name}.so' for name in _CANN])
-    # MindSpore looks at CANN's version.
+    # MindSpore checks CANN's version.
     (folder / 'compiler').mkdir()
     (folder / 'compiler/version.info').write_text('Version=9.1.0\n')
 
@@ -131,21 +131,21 @@ def _build_gpu(folder, mindspore):
             generated.add((name,))
     script = folder / 'versions.map'
     script.write_text(''.join(f'{version} {{ global: {"; ".join(names)}; }};\n' for version, names in versions.items()))
-    # By this name it is loaded when MindSpore's own, which it would find first, is asked for.
+    # With this soname, it is loaded in place of MindSpore's own libcuda_ops, which would be found first.
     _build(folder, ['cuda.cc'], generated, 'libcuda_ops.so.11', f'-Wl,--version-script={script}')
     _alias(folder, [*versions, *_CUDA])
-    # MindSpore chooses among its GPU backends by what this says.
+    # MindSpore selects its GPU backend by nvcc's version.
     (folder / 'bin').mkdir()
     (folder / 'bin/nvcc').write_text(_NVCC)
     (folder / 'bin/nvcc').chmod(0o755)
 
 
 def _home(device):
-    """The folder of the stand-in, which is built where it is not there yet."""
+    """Returns the folder of the stand-in, which is built if it does not exist yet."""
     mindspore = pathlib.Path(importlib.util.find_spec('mindspore').submodule_search_locations[0])
     sources = b''.join(path.read_bytes() for path in [pathlib.Path(__file__), *sorted(_SOURCES.iterdir())])
     cache = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache')
-    # MindSpore takes a folder of the name cann on the way to CANN's libraries for where it is installed.
+    # MindSpore takes a folder named cann in the path of CANN's libraries as CANN's install folder.
     home = cache / 'ms_cosine_loss-dispatch' / '-'.join([
         importlib.metadata.version('mindspore'), f'python{sys.version_info.major}.{sys.version_info.minor}',
         hashlib.sha256(sources).hexdigest()[:12]]) / {'Ascend': 'cann', 'GPU': 'cuda'}[device]
@@ -158,14 +158,14 @@ def _home(device):
             try:
                 folder.rename(home)
             except OSError:
-                # Another process was first.
+                # Another process was faster.
                 if not home.exists():
                     raise
     return home
 
 
 def environment(device):
-    """The environment variables of a Python whose MindSpore finds the stand-in for the device.
+    """Returns environment variables with which MindSpore finds the stand-in for the device.
 
     Raises:
         RuntimeError: If there is none; the message gives the reason.
@@ -180,13 +180,13 @@ def environment(device):
         found[variable] = os.pathsep.join([*map(str, paths), *filter(None, [os.environ.get(variable)])])
 
     put_first('LD_LIBRARY_PATH', home / 'lib64')
-    # Ahead of the C library's dlsym, and of the kernels that MindSpore's own folder holds.
+    # Ahead of the C library's dlsym and of the kernels in MindSpore's own folder.
     put_first('LD_PRELOAD', home / 'lib64/libstand_in.so')
     if device == 'Ascend':
         found.update(ASCEND_HOME_PATH=str(home), ASCEND_TOOLKIT_HOME=str(home), ASCEND_OPP_PATH=str(home / 'opp'))
     else:
         put_first('PATH', home / 'bin')
         found['CUDA_HOME'] = str(home)
-    # A refusal is a result here. MindSpore would print it once more, with the stack that led to it.
+    # Errors are results here; do not let MindSpore log them with their stack traces as well.
     found.setdefault('GLOG_v', '4')
     return found

@@ -11,13 +11,13 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A pytest plugin: what of the suite is run with a stand-in, and what counts there as right.
+"""A pytest plugin that selects the tests to run with a stand-in, and decides which outcomes pass.
 
     python -m tests.dispatch.on Ascend -m pytest -p tests.dispatch.judge --device Ascend
     python -m tests.dispatch.on GPU -m pytest -p tests.dispatch.judge --device GPU
 
-On Ascend each test must pass. On GPU nothing is computed, so that a test may find wrong numbers, but every call that it
-comes to must be launched. On both a test may end in a refusal of `REFUSALS`.
+On Ascend, each test must pass. On GPU nothing is computed, so a test may find wrong numbers, but every call that it
+reaches must be launched. On both, a test may end with an error listed in `REFUSALS`.
 """
 import dataclasses
 import re
@@ -36,7 +36,7 @@ SUITE = {
 
 LEFT_OUT = {
     'Ascend': 'workers|Model.train|MindIR|pickle|checkpoint|thread',
-    # The last go on by whether their numbers are finite.
+    # The last two depend on whether numbers are finite.
     'GPU': 'workers|Model.train|MindIR|pickle|checkpoint|thread|DynamicLossScale|LossScaleCell',
 }
 """Ways to use the loss that launch nothing which others do not, and take long."""
@@ -44,7 +44,7 @@ LEFT_OUT = {
 
 @dataclasses.dataclass(frozen=True)
 class Refusal:
-    """What MindSpore refuses on a device: to plain, and to its own losses, as docs/data/launches.csv says of them."""
+    """A case that MindSpore rejects on a device, in plain and, as docs/data/launches.csv records, in its own losses."""
 
     device: str
     mode: str
@@ -53,13 +53,13 @@ class Refusal:
 
 
 REFUSALS = (
-    # By name for logits; MindSpore's own words for labels, which mindspore.nn casts too.
+    # Our message for logits; MindSpore's own for labels, which mindspore.nn casts too.
     Refusal('GPU', 'PyNative', 'bfloat16', "bfloat16 needs graph mode|For 'Cast', it does not support.*BFloat16"),
 )
 
 
 def _is_wrong_number(error):
-    # What pytest.raises raises where nothing did is no AssertionError.
+    # pytest.raises fails with an exception that is not an AssertionError.
     return isinstance(error, (AssertionError, pytest.fail.Exception))
 
 
@@ -89,7 +89,7 @@ def pytest_runtest_call(item):
     _judge(item, (yield))
 
 
-# PyNative tells what it could not launch when it is next waited for, which may be here.
+# PyNative reports a failed launch at the next synchronization, which may be here.
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_teardown(item):
     _judge(item, (yield))

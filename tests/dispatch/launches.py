@@ -13,7 +13,7 @@
 # limitations under the License.
 """Counts what one call of each loss launches, by device, mode, layout, dtype and reduction.
 
-Each is called twice, and the second call counted, when all is compiled.
+Each is called twice and only the second call, which compiles nothing, is counted.
 """
 import csv
 import ctypes
@@ -75,7 +75,7 @@ def _mint(x1, x2, labels, margin, reduction, axis):
 
 
 def _by_hand(x1, x2, labels, margin, reduction, axis):
-    """What one writes who needs a layout that MindSpore's losses do not have."""
+    """A hand-written loss for the layouts that MindSpore's losses do not support."""
     product, square1, square2 = mint.sum(x1 * x2, axis), mint.sum(x1 * x1, axis), mint.sum(x2 * x2, axis)
     cosine = product / mint.sqrt((square1 + EPS) * (square2 + EPS))
     dissimilar = mint.where(labels == -1, mint.clamp(cosine - margin, 0), mint.zeros_like(cosine))
@@ -118,7 +118,7 @@ COLUMNS = (*CASE, *FIELDS, 'refused')
 
 
 def cases(device):
-    """What is counted on a device, each a dict of `CASE`: every loss on pairs of rows, plain and by hand elsewhere."""
+    """Yields the cases of a device, as dicts of `CASE`: all losses on pairs of rows, else plain and 'by hand'."""
     def case(*values):
         return dict(zip(CASE, (device, *values)))
 
@@ -132,7 +132,7 @@ def cases(device):
 
 
 def _inputs(layout, dtype):
-    """The logits and the labels, and those that stand for them while shapes are unknown, or None."""
+    """Returns the logits and labels, and their placeholders with unknown shapes, or None."""
     shape1, shape2, axis = LAYOUTS[layout]
     random = np.random.default_rng(0)
     x1, x2 = (Tensor(random.standard_normal(shape), getattr(ms, dtype)) for shape in (shape1, shape2))
@@ -148,7 +148,7 @@ def _inputs(layout, dtype):
 
 
 def _notes(call):
-    """What the stand-in noted of a call, line by line as words."""
+    """Runs a call; returns the lines that the stand-in noted, split into words."""
     stand_in = ctypes.CDLL(None)
     stand_in.stand_in_notes.restype = ctypes.c_char_p
     ms.runtime.synchronize()
@@ -170,7 +170,7 @@ def _numbers(notes, large):
 
 
 def _counted(case):
-    """The row of a case: its numbers, or why MindSpore refuses it."""
+    """Returns the row of a case: its counts, or the error with which MindSpore rejects it."""
     name, _, level = case['mode'].partition(' ')
     ms.set_context(mode=ms.GRAPH_MODE if name == 'graph' else ms.PYNATIVE_MODE)
     if level:
@@ -189,7 +189,7 @@ def _counted(case):
 
 
 def count_all(*wanted):
-    """The rows of both devices that have all the words, dicts of strings; each device is counted in its own process."""
+    """Returns both devices' rows that contain all of `wanted`, as dicts of strings; each device has its own process."""
     with tempfile.TemporaryDirectory() as folder:
         started = {}
         for device in build.DEVICES:
@@ -207,7 +207,7 @@ def count_all(*wanted):
 
 
 def main():
-    """Writes the rows of a device that have all the words that come after it, and the notes to the standard error."""
+    """Writes the rows of a device that contain all further arguments, and the notes to standard error."""
     device, *wanted = sys.argv[1:]
     ms.set_device(device)
     writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator='\n')

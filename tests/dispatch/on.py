@@ -16,7 +16,7 @@
     python -m tests.dispatch.on Ascend SCRIPT.py [ARGUMENTS]
     python -m tests.dispatch.on GPU -m pytest tests/st --device GPU
 
-builds it first where it is not there yet.
+builds the stand-in first if necessary.
 """
 import os
 import sys
@@ -25,7 +25,7 @@ from tests.dispatch import build
 
 
 def main():
-    """Becomes that Python."""
+    """Replaces this process with that Python."""
     if len(sys.argv) < 3 or sys.argv[1] not in build.DEVICES:
         sys.exit(__doc__)
     try:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a call of plain launches, beside MindSpore's own losses."""
+"""What a call of plain launches, compared with MindSpore's own losses."""
 import csv
 import dataclasses
 import pathlib
@@ -32,7 +32,7 @@ LARGE = {'forward': 3, 'gradients': 9, 'both': 9}
 
 @dataclasses.dataclass(frozen=True)
 class Allowance:
-    """What plain may have more than the limit, and why; None stands for every one."""
+    """How far plain may exceed a limit, and why; None matches every value."""
 
     field: str
     more: int
@@ -45,7 +45,7 @@ class Allowance:
     what: Optional[str] = None
 
     def holds(self, case):
-        """Whether it is meant."""
+        """Returns whether the allowance applies to `case`."""
         return all(getattr(self, name) in (None, case[name]) for name in CASE if name != 'loss')
 
 
@@ -124,8 +124,8 @@ def _told():
 
 @pytest.fixture(scope='module')
 def counted():
-    """The rows of all cases, by the values of `CASE`: those of plain as it is now."""
-    # What the others launch changes with MindSpore alone, and this runs with one version (`build.TRIED`).
+    """The rows of all cases by the values of `CASE`; those of plain are counted anew."""
+    # What the others launch depends only on the version of MindSpore, and this runs with one (`build.TRIED`).
     rows = [*_told(), *count_all(PLAIN)]
     return {tuple(row[name] for name in CASE): row for row in rows}
 
@@ -135,17 +135,17 @@ def _row(counted, case, loss=PLAIN):
 
 
 def _best(counted, case):
-    """How many operators the best of the others launches; None where MindSpore refuses it to all of them."""
+    """Returns the fewest operators that another loss launches; None if MindSpore rejects the case in all of them."""
     others = ['mindspore.nn', 'ops', 'mint'] if case['layout'] == PAIRS else ['by hand']
     if case['device'] == 'Ascend' and case['dtype'] == 'float64':
-        # Ascend does not compute it on its cores, and mint's fewer launches there are not the point.
+        # Ascend's cores do not compute float64, so mint's fewer launches do not matter.
         others = ['mindspore.nn']
     rows = [_row(counted, case, other) for other in others]
     return min((int(row['launches']) for row in rows if not row['refused']), default=None)
 
 
 def _excess(counted, case):
-    """By how much plain is above each limit; empty where MindSpore refuses the case to every loss."""
+    """Returns by how much plain exceeds each limit; empty if MindSpore rejects the case in every loss."""
     row, best = _row(counted, case), _best(counted, case)
     if row['refused']:
         assert best is None, row['refused']

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Writes pytorch.json, what PyTorch answers in float64; run ``python -m tests.goldens.make_pytorch_goldens``."""
+"""Writes PyTorch's float64 results to pytorch.json: ``python -m tests.goldens.make_pytorch_goldens``."""
 import json
 import pathlib
 
@@ -42,12 +42,12 @@ CASES = {
 
 
 def draw(kind, reduction, margin, rng, rows=ROWS, length=LENGTH):
-    """One case's inputs; the logits are float32 numbers, so that they are the same input in both dtypes."""
+    """Draws one case's inputs; the logits are float32 numbers, so that they are the same in both dtypes."""
     shape = (length,) if kind == 'unbatched' else (rows, length)
     x1, x2 = rng.normal(size=shape), rng.normal(size=shape)
     labels = np.array(-1) if kind == 'unbatched' else np.resize([1, -1], rows)
     if kind == 'ordinary':
-        # Norms from 1e-3 to 1e3, and a label that is neither.
+        # Norms from 1e-3 to 1e3, and an ignored label.
         x1 *= 10.0 ** rng.uniform(-3, 3, size=(rows, 1))
         labels[-1] = 0
     if kind == 'zero rows':
@@ -55,7 +55,7 @@ def draw(kind, reduction, margin, rng, rows=ROWS, length=LENGTH):
     if kind == 'nearly parallel':
         x2 = x1 * np.resize([1.0, 1.0, -1.0, -1.0], rows)[:, None] + 1e-5 * x2
     if kind == 'tiny norms':
-        # Squared norms beside eps, where its reading decides.
+        # Squared norms comparable to eps, so that its definition matters.
         x1, x2 = 1e-6 * x1, 1e-6 * x2
     x1, x2 = (x.astype(np.float32).astype(np.float64) for x in (x1, x2))
     return {'reduction': reduction, 'margin': margin, 'x1': x1, 'x2': x2, 'labels': labels,
@@ -64,12 +64,12 @@ def draw(kind, reduction, margin, rng, rows=ROWS, length=LENGTH):
 
 
 def answer(case):
-    """What PyTorch makes of a case, in the dtype of its logits.
+    """PyTorch's results for a case, in the dtype of its logits.
 
-    The gradients are those of the loss, for 'none' of the sum of the losses weighted with `upstream`. The second
+    The gradients are those of the loss, for 'none' of the sum of the losses weighted by `upstream`. The second
     derivatives, times the directions, are those of the squared loss, for 'none' of the sum of the squares.
     """
-    # Here, because the tests of the goldens import this module where PyTorch need not be.
+    # Imported here, because tests import this module without PyTorch.
     import torch
     x1 = torch.tensor(case['x1'], requires_grad=True)
     x2 = torch.tensor(case['x2'], requires_grad=True)
@@ -112,7 +112,7 @@ def _main():
     for name, settings in CASES.items():
         case = draw(*settings, rng)
         case.update(answer(case))
-        # A float's repr gives it back exactly; one line a case keeps the differences between two versions readable.
+        # repr round-trips floats; one line per case keeps diffs readable.
         case = {key: field.tolist() if isinstance(field, np.ndarray) else field for key, field in case.items()}
         lines.append(f'    {json.dumps(name)}: {json.dumps(case, allow_nan=False)}')
     head = {'torch': torch.__version__, 'seed': SEED,

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A loss compiled for shapes that are not known, and batches judged by the truth."""
+"""Helpers that compile a loss for unknown shapes and check batches against the truth."""
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
@@ -22,7 +22,7 @@ from tests.st.evaluation import HALVES, UNIT, arithmetic, array, assert_within, 
 
 
 class _Weighted(nn.Cell):
-    """A loss times what is to come in as its gradient."""
+    """A loss times its upstream gradient."""
 
     def __init__(self, loss, dtype):
         super().__init__()
@@ -30,12 +30,12 @@ class _Weighted(nn.Cell):
         self.dtype = arithmetic(dtype)
 
     def construct(self, x1, x2, labels, upstream):
-        # Widened, because on CPU MindSpore has no bfloat16 for the gradient of a product of unknown shape.
+        # Widened, because on CPU MindSpore has no bfloat16 gradient of a product of unknown shape.
         return ops.cast(self.loss(x1, x2, labels), self.dtype) * upstream
 
 
 class _Gradient(nn.Cell):
-    """The gradients by both logits, as a Cell, because only a Cell can be told of dynamic shapes."""
+    """The gradients with respect to both logits, as a Cell, because only a Cell has set_inputs."""
 
     def __init__(self, weighted):
         super().__init__()
@@ -47,7 +47,7 @@ class _Gradient(nn.Cell):
 
 
 def compile_for(shapes, dtype=ms.float32, **settings):
-    """The loss and its gradients, each one graph for inputs of the given shapes, None where they are unknown."""
+    """Returns the loss and its gradients, each compiled as one graph for the given shapes, in which None is unknown."""
     inputs = [Tensor(shape=shape, dtype=each) for shape, each in zip(shapes, (dtype, dtype, ms.int32))]
     upstream = Tensor(shape=shapes[2] if settings['reduction'] == 'none' else (), dtype=arithmetic(dtype))
     loss = CosineEmbeddingLoss(**settings)
@@ -58,7 +58,7 @@ def compile_for(shapes, dtype=ms.float32, **settings):
 
 
 def check_batch(compiled, x1, x2, labels, reduction, dtype=ms.float32, axis=1, **settings):
-    """The values and gradients of one batch against the truth."""
+    """Checks the values and gradients of one batch against the truth."""
     inputs = tensor(x1, dtype), tensor(x2, dtype), tensor(labels, ms.int32)
     shape = np.broadcast_shapes(x1.shape, x2.shape)
     full1, full2 = np.broadcast_to(x1, shape), np.broadcast_to(x2, shape)
@@ -74,8 +74,8 @@ def check_batch(compiled, x1, x2, labels, reduction, dtype=ms.float32, axis=1, *
     for each, truly, logits in zip(compiled[1](*inputs, tensor(upstream, arithmetic(dtype))), expected, (x1, x2)):
         repeated = tuple(i for i, length in enumerate(logits.shape) if length != shape[i])
         size = np.linalg.norm(np.abs(truly).sum(axis=repeated, keepdims=True))
-        # The contract's 1e-6 for float32, of what is summed where a row was repeated; a half is then rounded once for
-        # each repeat and once at the end.
+        # The contract's 1e-6 for float32, relative to what is summed for a repeated row; a half is also rounded once
+        # for each repeat and once at the end.
         allowed = 1e-6 * size if arithmetic(dtype) == ms.float32 else 40 * UNIT[dtype] * size
         assert_within(array(each), truly.sum(axis=repeated, keepdims=True),
                       allowed + (2 * ulp(size, dtype) if dtype in HALVES else 0))

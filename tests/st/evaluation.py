@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What every behavioural test needs: exact tensors of each dtype, and values and gradients back as float64 arrays."""
+"""Helpers of all behavioural tests: exact tensors of each dtype, and values and gradients as float64 arrays."""
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, mint, nn, ops
@@ -35,7 +35,7 @@ _SMALLEST_NORMAL = {ms.float16: 2.0 ** -14, ms.bfloat16: 2.0 ** -126, ms.float32
 
 
 def arithmetic(dtype):
-    """The dtype that the loss of logits in `dtype` is computed in, at least."""
+    """The narrowest dtype in which the loss of logits in `dtype` is computed."""
     return ms.float64 if dtype == ms.float64 else ms.float32
 
 
@@ -54,7 +54,7 @@ def rounded(values, dtype):
         return values.astype(np.float16).astype(np.float64)
     single = values.astype(np.float32)
     if dtype == ms.bfloat16:
-        # The upper half of the bits, to nearest even; a NaN must not be carried over into an infinity.
+        # Rounds to the upper half of the bits, ties to even; the carry must not turn a NaN into an infinity.
         bits = np.atleast_1d(single).view(np.uint32)
         upper = ((bits + np.uint32(0x7fff) + ((bits >> 16) & 1)) >> 16) << 16
         upper = np.where(np.isnan(np.atleast_1d(single)), bits, upper.astype(np.uint32))
@@ -70,7 +70,7 @@ def array(tensor):
 
 
 def tensor(values, dtype):
-    """A tensor that holds exactly `values`, which must be numbers of `dtype`."""
+    """A tensor of exactly `values`, which must be numbers of `dtype`."""
     values = np.asarray(values)
     if dtype == ms.bfloat16:
         result = Tensor(values.astype(np.float32)).astype(ms.bfloat16)
@@ -79,7 +79,7 @@ def tensor(values, dtype):
             result = Tensor(values.astype(str(dtype).lower()))
     assert result.dtype == dtype
     assert result.shape == values.shape
-    # Otherwise the reference would judge other numbers than the loss was given.
+    # The reference must get the same numbers as the loss.
     np.testing.assert_array_equal(array(result), values.astype(np.float64))
     return result
 
@@ -90,32 +90,32 @@ def normal(seed, shape, dtype=ms.float64):
 
 
 def signs(seed, shape):
-    """Labels 1 and -1, both of them wherever there is room."""
+    """Labels 1 and -1, both of them if there is more than one."""
     labels = np.where(np.arange(np.prod(shape, dtype=int)) % 2, -1, 1)
     return np.random.default_rng(seed).permutation(labels).reshape(shape)
 
 
 def labels_shape(shape1, shape2, axis):
-    """The shape of the labels for logits of these shapes."""
+    """The shape of the labels for logits of the given shapes."""
     shape = list(np.broadcast_shapes(shape1, shape2))
     del shape[0 if len(shape) == 1 else axis]
     return tuple(shape)
 
 
 def norms(rows):
-    """The length of each row, or of the one vector."""
+    """The norm of each row, or of a single vector."""
     return np.linalg.norm(np.atleast_2d(rows), axis=1)
 
 
 def pair_losses(x1, x2, labels, axis=1, **settings):
-    """The true losses of logits that broadcast, `axis` being the Cell's."""
+    """The true losses of logits that broadcast; `axis` is as in the Cell."""
     shape = np.broadcast_shapes(np.shape(x1), np.shape(x2))
     return truth.pair_losses(np.broadcast_to(x1, shape), np.broadcast_to(x2, shape), labels,
                              axis=0 if len(shape) == 1 else axis, **settings)
 
 
 def pair_gradients(x1, x2, labels, upstream=1.0, axis=1, **settings):
-    """The true gradients in the shapes of the logits: each summed over the axes along which it was repeated."""
+    """The true gradients in the shapes of the logits, summed over the axes along which each is broadcast."""
     shape = np.broadcast_shapes(np.shape(x1), np.shape(x2))
     found = truth.gradients(np.broadcast_to(x1, shape), np.broadcast_to(x2, shape), labels,
                             np.broadcast_to(upstream, np.shape(labels)), axis=0 if len(shape) == 1 else axis,
@@ -125,7 +125,7 @@ def pair_gradients(x1, x2, labels, upstream=1.0, axis=1, **settings):
 
 
 class Weighted(nn.Cell):
-    """A loss times its upstream weight."""
+    """A loss times an upstream weight."""
 
     def __init__(self, loss):
         super().__init__()
@@ -143,13 +143,13 @@ def value(x1, x2, labels, dtype=ms.float32, labels_dtype=ms.int32, **settings):
 
 
 def value_and_gradients(x1, x2, labels, dtype=ms.float32, upstream=1.0, labels_dtype=ms.int32, **settings):
-    """The loss, and the gradients of sum(upstream * loss) by both logits, in the current mode."""
+    """The loss, and the gradients of sum(upstream * loss) with respect to both logits, in the current mode."""
     loss = CosineEmbeddingLoss(**settings)
 
     def weighted(first, second, targets, weights):
         losses = loss(first, second, targets)
-        # MindSpore differentiates the sum of a result that is no scalar. Widened, because before 2.9 it has no
-        # product of bfloat16 on CPU.
+        # MindSpore differentiates the sum of a non-scalar result. Widened, because before 2.9 it has no product of
+        # bfloat16 on CPU.
         return ops.cast(losses, arithmetic(dtype)) * weights, losses
 
     differentiated = ms.value_and_grad(weighted, (0, 1), has_aux=True)
@@ -163,12 +163,12 @@ def value_and_gradients(x1, x2, labels, dtype=ms.float32, upstream=1.0, labels_d
 
 
 def gradients(x1, x2, labels, dtype=ms.float32, upstream=1.0, labels_dtype=ms.int32, **settings):
-    """The gradients of sum(upstream * loss) by both logits, in the current mode."""
+    """The gradients of sum(upstream * loss) with respect to both logits, in the current mode."""
     return value_and_gradients(x1, x2, labels, dtype, upstream, labels_dtype, **settings)[1:]
 
 
 class ByHand(nn.Cell):
-    """The loss as one writes it down with `mint`, gradients left to MindSpore: for ordinary rows, margin 0."""
+    """The loss written by hand with `mint` and differentiated by MindSpore, for ordinary rows and margin 0."""
 
     def __init__(self, reduction='mean', axis=1):
         super().__init__()
@@ -185,32 +185,31 @@ class ByHand(nn.Cell):
 
 
 def rival(dtype, reduction='mean', axis=1):
-    """What plain may be no worse than: `mindspore.nn`, and where that has float32 or no such axis, the same by hand."""
+    """The loss that bounds plain's error: `mindspore.nn` for float32 along axis 1, otherwise the loss by hand."""
     if dtype == ms.float32 and axis == 1:
         return nn.CosineEmbeddingLoss(reduction=reduction)
     return ByHand(reduction, axis)
 
 
 def tolerance_beside(theirs, expected, dtype):
-    """The error that the contract allows `dtype` where sums are long, given what a rival computed from the same input.
+    """The contract's tolerance for `dtype` with long sums, given a rival's result for the same input.
 
-    4 units at 1, and for plain what the device's own sums lose: the worst error of the rival.
+    It is 4 ulp of 1, plus for plain what the device's own sums lose: the worst error of the rival.
     """
     lost = 0 if get_implementation() == 'native' else np.max(np.abs(theirs - np.asarray(expected, np.float64)))
     return 4 * UNIT[dtype] + lost
 
 
 def tolerance(expected, dtype, terms=1):
-    """The error that the contract allows the implementation in use for `terms` losses added up to `expected`.
+    """The contract's tolerance of the current implementation for a sum of `terms` losses equal to `expected`.
 
-    Plain: each loss may be off by 4 units of the arithmetic at 1 beyond what sums over the row lose, which is nothing
-    to speak of for the short rows that this is for (long ones: `tolerance_beside`), and a half result by 2 of its own
-    units on top. Adding up n numbers, none above 2, may add one rounding of the total. Native: 2 units of the
-    result, float64 as plain.
+    Plain: 4 ulp of 1 in the arithmetic's precision for each loss, plus what sums over the row lose, which is negligible
+    for short rows (for long ones see `tolerance_beside`), plus 2 ulp of a half-precision result. Adding several losses
+    may add one rounding of the total. Native: 2 ulp of the result; float64 as plain.
     """
     total = np.asarray(expected, np.float64)
     if get_implementation() == 'native' and dtype != ms.float64:
-        # Below any loss that a test looks at, but not below what double-double arithmetic rounds.
+        # 1e-22 is below every loss tested, but above the rounding of double-double.
         return 2 * ulp(total, dtype) + 1e-22
     allowed = 4 * UNIT[arithmetic(dtype)] * terms
     if terms > 1:
@@ -221,7 +220,7 @@ def tolerance(expected, dtype, terms=1):
 
 
 def assert_within(actual, expected, allowed):
-    """That `actual` differs from `expected`, both finite, by at most `allowed`, element by element."""
+    """Asserts that `actual` is finite and differs from `expected` by at most `allowed`, elementwise."""
     expected = np.asarray(expected, dtype=np.float64)
     assert actual.shape == expected.shape
     assert np.isfinite(actual).all()
@@ -231,7 +230,7 @@ def assert_within(actual, expected, allowed):
 
 
 def assert_rows_within(actual, expected, relative, axis=-1, size=None):
-    """That each vector along `axis` is off by at most `relative` of its length, or of `size` where that is given."""
+    """Asserts that the error of each vector along `axis` is at most `relative` times its norm, or times `size`."""
     assert actual.shape == expected.shape
     assert np.isfinite(actual).all()
     error = np.linalg.norm(actual - expected, axis=axis)

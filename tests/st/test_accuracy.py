@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The error bound of the contract on the inputs that are hardest to sum, beside MindSpore's own loss."""
+"""The contract's error bound on the inputs that are hardest to sum, compared with MindSpore's own loss."""
 import functools
 from fractions import Fraction
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures('mode', 'implementation')
 
 
 def _constant_rows(rng, rows, length, dtype):
-    """Every partial sum of a constant row is rounded to the same side, so that its errors add up."""
+    """Rows whose partial sums are all rounded to the same side, so that the errors add up."""
     return (rng.uniform(0.1, 1, (2, rows, 1)) * np.ones((1, length))).astype(dtype)
 
 
@@ -40,7 +40,7 @@ def _random_rows(rng, rows, length, dtype):
 
 @functools.cache
 def _pairs(length, dtype):
-    """Pairs of rows with label 1, and their losses: worth keeping for the other mode."""
+    """Pairs of rows with label 1 and their losses, cached for the other mode."""
     rng = np.random.default_rng(length)
     constant1, constant2 = _constant_rows(rng, 30, length, dtype)
     random1, random2 = _random_rows(rng, 30, length, dtype)
@@ -53,7 +53,7 @@ def _dtype(array):
 
 
 def _assert_losses(x1, x2, labels, expected, axis=1):
-    """That no loss is further from `expected` than the contract allows."""
+    """Asserts that every loss is within the contract's tolerance of `expected`."""
     inputs = Tensor(x1), Tensor(x2), Tensor(labels, ms.int32)
     losses = CosineEmbeddingLoss(reduction='none', axis=axis)(*inputs).asnumpy()
     theirs = rival(_dtype(x1), 'none', axis)(*inputs).asnumpy()
@@ -94,26 +94,26 @@ def test_long_vectors_along_axis_0(trailing, length):
     ours, theirs = (np.linalg.norm(ms.grad(loss, 0)(*inputs).asnumpy() - expected, axis=0)
                     for loss in (CosineEmbeddingLoss(reduction='sum', axis=0), ByHand('sum', 0)))
     size = np.linalg.norm(expected, axis=0).max()
-    # The contract's bound, or 4 units beside what the same by hand loses.
+    # The contract's bound, or 4 ulp more than the loss by hand loses.
     assert ours.max() <= max(1e-6 * size, theirs.max() + 4 * np.finfo(np.float32).eps * size)
 
 
-# Constant rows, parallel; and what is nearer to training.
+# Constant, hence parallel, rows, and rows closer to those in training.
 @pytest.mark.parametrize('make', [_constant_rows, _random_rows])
 def test_long_rows(make):
     x1, x2 = make(np.random.default_rng(1), 4, 100_000, np.float32)
     _assert_losses(x1, x2, np.ones(4), truth.pair_losses(x1, x2, np.ones(4)).astype(np.float64))
 
 
-# A power of two, whose mean adds no rounding; and one that leaves a rest in every run.
+# A power of two, whose mean adds no rounding, and a number that leaves a remainder in every run.
 @pytest.mark.parametrize('rows', [2 ** 12, 99_999])
 @pytest.mark.parametrize('dtype', [np.float32, np.float64])
 def test_large_batches(rows, dtype):
-    # Equal losses of 1 - 720/1681, whose partial sums are rounded to one side.
+    # Equal losses of 1 - 720/1681, whose partial sums are all rounded to the same side.
     inputs = [Tensor(np.tile(np.array(row, dtype), (rows, 1))) for row in ([9, 40], [40, 9])]
     inputs.append(Tensor(np.ones(rows), ms.int32))
     exact = float(1 - Fraction(720, 1681))
-    # As for a loss by itself, and beside a rival that adds up as many.
+    # The tolerance of a single loss, and a rival that adds as many.
     for reduction, count in (('mean', 1), ('sum', rows)):
         losses = CosineEmbeddingLoss(reduction=reduction), rival(inputs[0].dtype, reduction)
         found, theirs = (loss(*inputs).asnumpy() / count for loss in losses)
@@ -125,7 +125,7 @@ def test_large_batches(rows, dtype):
 def test_the_gradient_of_an_anchor_of_a_large_batch(shapes, axis):
     rng = np.random.default_rng(3)
     anchor, row = np.abs(rng.standard_normal((2, 3))).astype(np.float32)
-    # Equal rows give equal gradients, whose mean is any of them.
+    # Equal rows have equal gradients, so their mean is any of them.
     expected, _ = truth.gradients(anchor[None], row[None], [1])
     along = [1] * len(shapes[0])
     along[axis] = 3
@@ -133,14 +133,14 @@ def test_the_gradient_of_an_anchor_of_a_large_batch(shapes, axis):
               Tensor(np.ones(np.delete(shapes[1], axis), np.int32))]
     ours, theirs = (np.linalg.norm(ms.grad(loss, 0)(*inputs).asnumpy().ravel() - expected[0])
                     for loss in (CosineEmbeddingLoss(axis=axis), ByHand(axis=axis)))
-    # The contract's bound for plain, which is the wider one, or 4 units beside what the same by hand loses.
+    # The contract's bound for plain, which is the wider one, or 4 ulp more than the loss by hand loses.
     size = np.linalg.norm(expected)
     assert ours <= max(1e-6 * size, theirs + 4 * np.finfo(np.float32).eps * size)
 
 
 @pytest.mark.parametrize('rank', [9, 12])
 def test_more_than_8_axes(rank):
-    # MindSpore's Tile takes 8.
+    # MindSpore's Tile supports at most 8.
     rng = np.random.default_rng(rank)
     for shape1 in ((2,) * (rank - 1) + (3,), (1,) + (2,) * (rank - 2) + (3,)):
         x1, x2 = rng.standard_normal(shape1), rng.standard_normal((2,) * (rank - 1) + (3,))
@@ -154,7 +154,7 @@ def test_more_than_8_axes(rank):
         dx1, dx2 = truth.gradients(full, x2, labels, margin=-1.0, axis=-1)
         for each, truly in zip(found, (dx1 if shape1 == x2.shape else dx1.sum(0, keepdims=True), dx2)):
             assert each.shape == truly.shape
-            # The contract's, for gradients of about 1.
+            # The contract's bound, for gradients of about 1.
             assert np.abs(each.asnumpy() - truly).max() <= 1e-14 * max(1, np.abs(truly).max())
 
 
@@ -166,7 +166,7 @@ def test_second_derivative_beside_mindspore(mode):
     inputs = Tensor(x1), Tensor(x2), Tensor(labels, ms.int32)
     step = 1e-5
     above, below = (truth.gradients(x1 + sign * step * direction, x2, labels)[0] for sign in (1, -1))
-    # The central difference is good to step**2 and some tens of a fourth derivative.
+    # The central difference is accurate to step**2 times some tens, a fourth derivative.
     expected = (above - below) / (2 * step)
 
     def product(loss):

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Every vector of one batch against every vector of the other, which the kernel takes in tiles."""
+"""Every vector of one batch against every vector of the other, which the kernel computes in tiles."""
 import mindspore as ms
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.usefixtures('_native_forced')
 
 DTYPES = (ms.float16, ms.bfloat16, ms.float32)
 LABELS_DTYPES = dict(zip(DTYPES, (ms.int8, ms.float32, ms.int64)))
-# Both orders, a third axis, and lengths on both sides of a register, a group, a panel, a tile and a depth.
+# Both orders, more axes, and sizes around those of a register, a group, a panel, a tile and a depth.
 SHAPES = [((8, 1, 2), (1, 8, 2)), ((1, 9, 5), (25, 1, 5)), ((3, 11, 1, 17), (3, 1, 13, 17)),
           ((65, 1, 129), (1, 9, 129)), ((12, 1, 265), (1, 23, 265)), ((64, 1, 8), (1, 265, 8)),
           ((1, 67, 3), (263, 1, 3))]
@@ -50,7 +50,7 @@ def _native_forced(mode):
 
 
 def _one_by_one(x1, x2, labels, upstream, **settings):
-    """The gradients from the same pairs as float64 rows, summed over the axes along which each logit is repeated."""
+    """The gradients of the same pairs as float64 rows, summed over the axes along which each input is broadcast."""
     shape = np.broadcast_shapes(x1.shape, x2.shape)
     rows = [np.broadcast_to(x, shape).reshape(-1, shape[-1]) for x in (x1, x2)]
     found = gradients(*rows, labels.reshape(-1), ms.float64, upstream.reshape(-1), reduction='none', **settings)
@@ -70,7 +70,7 @@ def test_losses_and_gradients_at_every_edge(shapes, dtype):
     expected = pair_losses(x1, x2, labels, margin=0.1, axis=-1)
     assert_within(found, expected, tolerance(expected, dtype))
     for slope, truly in zip(slopes, _one_by_one(x1, x2, labels, upstream, margin=0.1)):
-        # One rounding, where the sum over the pairs does not cancel.
+        # One rounding, plus one of the largest element, in case the sum over the pairs cancels.
         assert_rows_within(slope, truly, UNIT[dtype], size=np.linalg.norm(truly, axis=-1) + np.abs(truly).max())
 
 
@@ -122,7 +122,7 @@ def test_rows_of_zeros(eps):
 
 @pytest.mark.parametrize('dtype', DTYPES, ids=str)
 def test_a_hinge_that_the_cosine_meets_exactly_is_open(dtype):
-    # Cosines of 1/2 without rounding, and nothing else.
+    # All cosines are exactly 1/2.
     x1, x2 = np.zeros((8, 1, 24)), np.zeros((1, 10, 24))
     x1[..., :2] = np.arange(1, 9)[:, None, None]
     x2[..., [0, 2]] = np.arange(3, 13)[:, None]
@@ -146,7 +146,7 @@ def test_near_parallel_pairs_keep_two_ulp():
 
 
 def test_more_coefficients_than_are_kept_at_once():
-    # Two slabs of rows, whose gradients of x2 are added up.
+    # Two slabs of rows, whose gradients of x2 are added.
     x1, x2 = normal(14, (70, 1, 2), ms.float32), normal(15, (1, 4200, 2), ms.float32)
     labels = np.random.default_rng(16).choice([1, -1, 0], (70, 4200))
     found = gradients(x1, x2, labels, margin=0.3, reduction='sum', axis=-1)

@@ -86,9 +86,9 @@ def test_inside_a_parent_with_a_parameter():
     x1, x2, labels = _inputs()
     parent = _Scaled(CosineEmbeddingLoss(margin=-0.5))
     found = ms.grad(parent, None, parent.trainable_params())(x1, x2, labels)
-    # The loss does not change with the length of a vector, so all that is left is the loss itself.
+    # The loss does not depend on the norm of a vector, so the derivative is the loss itself.
     expected = truth.reduced(truth.pair_losses(array(x1), array(x2), array(labels), margin=-0.5), 'mean')
-    # The loss's 4 units at 1, and a few roundings of the two terms that the scale adds.
+    # The loss's 4 ulp of 1, and a few roundings of the two terms from the scale.
     assert_within(array(found[0]), expected, 12 * UNIT[ms.float32])
 
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Every use that MindSpore has for a loss: right, or refused for a reason given here."""
+"""Every way in which MindSpore uses a loss: the result is right, or an error listed here."""
 import dataclasses
 import sys
 
@@ -26,37 +26,37 @@ from tests.st.evaluation import RELEASE
 
 @dataclasses.dataclass(frozen=True)
 class Refusal:
-    """Why a case is refused; None stands for every mode, and for every loss, MindSpore's own included."""
+    """The error of a case; None stands for every mode, and for every loss, including MindSpore's own."""
 
     match: str
     mode: int = None
     implementation: str = None
 
     def holds(self, mode, implementation):
-        """Whether it is meant."""
+        """Returns whether the error is expected for the mode and the implementation."""
         return self.mode in (None, mode) and self.implementation in (None, implementation)
 
 
 REFUSALS = {
     'jacfwd': Refusal('Type Join Failed'),
-    # MindSpore hands the `bprop` of a Cell what vmap has made of its inputs, and in PyNative not even that.
+    # MindSpore passes the `bprop` of a Cell vmap's internal form of its inputs, and in PyNative not even that.
     'grad of vmap': Refusal("'tuple' and 'int'|'Tuple' object has no attribute|requires the forward inputs",
                             implementation='plain'),
 }
 if ms.get_context('device_target') == 'CPU':
     REFUSALS['DynamicLossScaleManager'] = Refusal('are supported on device `CPU`')
-    # MindSpore has no kernel on CPU that looks for overflows.
+    # MindSpore has no kernel on CPU that detects overflows.
     REFUSALS['TrainOneStepWithLossScaleCell'] = Refusal('unsupported data type|Kernel select failed')
 if ms.get_context('device_target') == 'Ascend':
-    # MindSpore does not compile a graph that looks for overflows and goes on by what it finds.
+    # MindSpore cannot compile a graph that branches on overflows.
     for case in ('DynamicLossScaleManager', 'TrainOneStepWithLossScaleCell'):
         REFUSALS[case] = Refusal('contains ConditionSwitch', ms.GRAPH_MODE)
 if sys.version_info >= (3, 12):
     REFUSALS['jit of a whole step, bytecode'] = Refusal('does not support Python 3.12')
-    # In a graph the loss is compiled with what surrounds it.
+    # In a graph, the loss is compiled together with its caller.
     REFUSALS['jit of the loss, bytecode'] = Refusal('does not support Python 3.12', ms.PYNATIVE_MODE)
 if RELEASE < (2, 10):
-    # With the protobuf that pip installs beside it.
+    # With the version of protobuf that pip installs.
     REFUSALS['Model.train, SummaryCollector'] = Refusal('does not support item assignment')
 
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Two workers against one: the example of data parallel training, run by MindSpore's own launcher."""
+"""Two workers against one: the example of data-parallel training, run by MindSpore's own launcher."""
 import os
 import pathlib
 import socket
@@ -34,7 +34,7 @@ def _free_port():
 
 
 def _run(*command):
-    # The launcher starts whatever `python` is first on the path.
+    # The launcher starts the first `python` on PATH.
     path = os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ['PATH']])
     done = subprocess.run([str(each) for each in command], env={**os.environ, 'PATH': path}, capture_output=True,
                           text=True, timeout=300)
@@ -50,5 +50,5 @@ def test_two_workers_get_the_weights_of_one(mode):
     assert set(one) == set(two)
     for name in one:
         assert np.abs(one[name]).max() > 0.05
-        # Weights of about 1 after 32 steps, each with another order of the sums.
+        # Weights of about 1 after 32 steps, each of which sums in another order.
         assert_within(two[name].astype(np.float64), one[name], 32 * UNIT[ms.float32])

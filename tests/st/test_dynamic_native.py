@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What native promises of dynamic shapes beyond plain: above all that what does not fit at run time is refused."""
+"""What native promises for dynamic shapes beyond plain, above all that it rejects misfits at run time."""
 import functools
 import re
 
@@ -41,7 +41,7 @@ pytestmark = pytest.mark.usefixtures('_native_forced')
 
 DTYPES = (ms.float32, ms.float32, ms.int32)
 
-# Name: the axis, the shapes of the logits and the labels, the text.
+# Name: the axis, the shapes of the logits and the labels, the message.
 MISFITS = {
     'labels with an axis more': (1, (4, 3), (4, 3), (4, 1), "the 'labels' must have shape (4,), but got (4, 1)."),
     'labels of length 1': (1, (4, 3), (4, 3), (1,), "the 'labels' must have shape (4,), but got (1,)."),
@@ -68,7 +68,7 @@ MISFITS = {
     'an axis too low': (-3, (4, 3), (4, 3), (4,), "the 'axis' must be in [-2, 1] for logits of rank 2, but got -3."),
     'an axis for more': (2, (3,), (3,), (), "the 'axis' must be in [-1, 0] for logits of rank 1, but got 2."),
 }
-# Those that a graph takes which knows the ranks.
+# Those that a graph of known ranks accepts.
 OF_KNOWN_RANK = [name for name, (axis, shape1, shape2, labels, _) in MISFITS.items()
                  if len(shape1) == len(shape2) == len(labels) + 1 and -len(shape1) <= axis < len(shape1)]
 
@@ -129,7 +129,7 @@ def _assert_another_graph_is_right():
 
 
 def _ran(cell, inputs):
-    """The results when they are there, for a graph may return before its work is done."""
+    """Waits for the results and returns them, because a graph may return before its work is done."""
     results = cell(*inputs)
     return [each.asnumpy() for each in (results if isinstance(results, tuple) else (results,))]
 
@@ -147,7 +147,7 @@ def _assert_refused(cell, inputs, text):
 @pytest.mark.parametrize('what', MAKERS)
 def test_what_does_not_fit_is_refused(name, what):
     axis, *shapes, text = MISFITS[name]
-    # PyNative and graphs of known shapes say the same, and what to pass where the labels fit another axis.
+    # PyNative and graphs of known shapes raise the same message, with advice if the labels fit another axis.
     with pytest.raises(ValueError, match=re.escape(f"For 'CosineEmbeddingLoss', {text}")
                        + r'( For vectors along (axis \d|the last axis) pass axis=-?\d\.)?$'):
         check_inputs(*shapes, *DTYPES, axis)
@@ -168,7 +168,7 @@ def test_a_batch_that_does_not_fit_after_one_that_does():
     assert [each.shape for each in cell(*_inputs((4, 3), (4, 3), (4,)))] == [(4, 3), (4, 3)]
     _assert_refused(cell, _inputs((4, 3), (4, 3), (1,)), "the 'labels' must have shape (4,), but got (1,).")
     ms.set_context(mode=ms.PYNATIVE_MODE)
-    # 2 - 2 cos is 0 for parallel vectors, but for eps.
+    # The loss of parallel vectors is 0, except for eps.
     assert float(CosineEmbeddingLoss()(*_inputs((4, 3), (4, 3), (4,)))) < 1e-11
 
 
@@ -187,7 +187,7 @@ def test_a_margin_with_axes_is_refused(shape):
 
 @pytest.mark.parametrize('what', MAKERS)
 def test_more_axes_than_the_kernel_has_room_for(what):
-    # NumPy has no more than 32.
+    # NumPy supports at most 32.
     x1, x2, labels = (each.reshape((1,) * 30 + each.shape) for each in _inputs((2, 3), (2, 3), (2,)))
     assert (x1.ndim, labels.ndim) == (32, 31)
     cell = _unknown(MAKERS[what](CosineEmbeddingLoss(axis=-1)), (None, None, None))
@@ -242,7 +242,7 @@ def test_labels_have_no_gradient(shapes, dtype):
 
 
 class _WeightedWithMargin(nn.Cell):
-    """The function with a margin that comes in, times what is to come in as its gradient."""
+    """The function with the margin as an input, times its upstream gradient."""
 
     def __init__(self, reduction, dtype):
         super().__init__()
@@ -272,7 +272,7 @@ class _MarginGradient(nn.Cell):
 def test_margin_that_is_a_tensor(shapes, dtype, margin_dtype, reduction):
     network = _WeightedWithMargin(reduction, dtype)
     gradient = _MarginGradient(network)
-    # A Cell of its own, because one Cell is told of its inputs once.
+    # A separate Cell, because the inputs of a Cell are set only once.
     value = _WeightedWithMargin(reduction, dtype)
     inputs = [Tensor(shape=shape, dtype=each)
               for shape, each in zip((*shapes, shapes[2] if reduction == 'none' else ()),
@@ -282,14 +282,14 @@ def test_margin_that_is_a_tensor(shapes, dtype, margin_dtype, reduction):
     for seed, (size, margin) in enumerate(((4, -0.375), (6, 0.0), (1, -0.75))):
         x1, x2, labels = normal(seed, (size, 5), dtype), normal(seed + 9, (size, 5), dtype), -np.ones(size)
         losses = pair_losses(x1, x2, labels, margin=margin)
-        # Powers of two, by which no rounding changes.
+        # Powers of two, so that scaling adds no rounding.
         upstream = 2.0 ** np.arange(size) / 8 if reduction == 'none' else np.array(0.5)
         given = (tensor(x1, dtype), tensor(x2, dtype), tensor(labels, ms.int32), tensor(margin, margin_dtype),
                  tensor(upstream, arithmetic(dtype)))
         expected = truth.reduced(losses, reduction)
         assert_within(array(value(*given)), expected * upstream,
                       tolerance(expected, dtype, size if reduction == 'sum' else 1) * upstream)
-        # Minus what comes in at each open hinge.
+        # Minus the sum of the upstream gradients of the open hinges.
         share = np.broadcast_to(upstream / (size if reduction == 'mean' else 1), labels.shape)
         expected = -share[(losses > 0).astype(bool)].sum()
         found = gradient(*given)

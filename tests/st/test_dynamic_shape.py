@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Dynamic lengths and dynamic rank in graph mode: one compiled graph has to serve every batch."""
+"""Dynamic lengths and dynamic rank in graph mode: one compiled graph must serve every batch."""
 import math
 
 import mindspore as ms
@@ -103,7 +103,7 @@ def test_nan_in_labelled_rows():
 @pytest.mark.parametrize('reduction', REDUCTIONS)
 @pytest.mark.parametrize('shapes', [([None, None], [None, None], [None]), (None, None, None)], ids=['both', 'rank'])
 def test_dtypes(shapes, reduction, dtype):
-    # float16's own squares would overflow here, so this asks for the wide arithmetic too.
+    # float16 squares would overflow here, so this tests the wide arithmetic too.
     compiled = compile_for(shapes, dtype, reduction=reduction, margin=-1.0)
     for seed, size in enumerate((2, 4)):
         x1, x2 = 1024 * normal(seed, (size, 5), dtype), normal(seed + 40, (size, 5), dtype)
@@ -128,7 +128,7 @@ def test_zero_rows(shapes, eps):
               tensor([other, zero, zero, other, zero, zero], ms.float32), tensor([1, 1, 1, -1, -1, -1], ms.int32))
     np.testing.assert_array_equal(array(loss(*inputs)), [1, 1, 1, 0.25, 0.25, 0.25])
     found = [array(each) for each in gradient(*inputs, tensor(np.ones(6), ms.float32))]
-    # The other vector over its length and the root of eps; nothing without eps.
+    # The other vector over its norm and sqrt(eps); 0 without eps.
     size = 0 if eps == 0 else 1e6 / np.linalg.norm(other)
     expected = np.array([[-size], [0], [0], [size], [0], [0]]) * np.array(other)
     assert_within(found[0], expected, 1e-6 * max(size, 1e-30))
@@ -139,7 +139,7 @@ def test_zero_rows(shapes, eps):
 @pytest.mark.parametrize('shapes', [([None, 8], [None, 8], [None]), (None, None, None)], ids=['batch', 'rank'])
 @pytest.mark.parametrize(('reduction', 'expected'), [('none', []), ('sum', 0), ('mean', math.nan)])
 def test_empty_batches_among_full_ones(shapes, reduction, expected):
-    # Sums of nothing would show what the full batch has left behind.
+    # Sums over nothing would show leftovers of the full batch.
     loss, gradient = compile_for(shapes, reduction=reduction)
     for size in (64, 0, 64, 0):
         x1, x2, labels = normal(1, (size, 8), ms.float32), normal(2, (size, 8), ms.float32), signs(3, size)
@@ -156,7 +156,7 @@ def test_empty_batches_among_full_ones(shapes, reduction, expected):
 @pytest.mark.parametrize('shapes', [([None, None], [None, None], [None]), (None, None, None)], ids=['batch', 'rank'])
 def test_long_rows_and_large_batches(shapes, dtype):
     compiled = compile_for(shapes, dtype, reduction='mean', eps=0)
-    # Constant rows round all partial sums to one side. The cosine of each row is that of its first two elements.
+    # All partial sums of constant rows are rounded to the same side. Tiling a row does not change its cosine.
     row1, row2 = rounded([[0.3, 0.3]], dtype), rounded([[0.3, 0.7]], dtype)
     expected = float(truth.pair_losses(row1, row2, np.ones(1), eps=0)[0])
     true_gradients = truth.gradients(row1, row2, np.ones(1), eps=0)
@@ -168,14 +168,14 @@ def test_long_rows_and_large_batches(shapes, dtype):
         theirs = ms.grad(ByHand(), (0, 1))(*inputs)
         for found, by_hand, truly in zip(compiled[1](*inputs, tensor(1.0, dtype)), theirs, true_gradients):
             truly = np.tile(truly, (rows, repeats)) / (rows * repeats)
-            # The contract's for float32, of each row; as much in units for float64; or what the same by hand loses.
+            # The contract's bound for float32, by row, or 40 ulp for float64; plus what the loss by hand loses.
             allowed = (1e-6 if dtype == ms.float32 else 40 * UNIT[dtype]) * np.linalg.norm(truly[0])
             lost = np.linalg.norm(array(by_hand) - truly, axis=1).max()
             assert np.linalg.norm(array(found) - truly, axis=1).max() <= allowed + lost
 
 
 class _Along(nn.Cell):
-    """The derivatives of sum(direction · gradient), of something that is done to a scalar loss afterwards."""
+    """The derivatives of sum(direction · gradient), for a nonlinear function of a scalar loss."""
 
     def __init__(self, loss, dtype):
         super().__init__()
@@ -186,7 +186,7 @@ class _Along(nn.Cell):
 
     def bent(self, x1, x2, labels):
         losses = self.loss(x1, x2, labels)
-        # MindSpore has no second derivative of its own products of unknown shape.
+        # MindSpore has no second derivative of products of unknown shape.
         return losses if self.loss.reduction == 'none' else losses + losses * losses * losses
 
     def along(self, x1, x2, labels, direction1, direction2):
@@ -215,18 +215,18 @@ def test_second_derivatives(shapes, reduction, dtype, implementation):
         inputs = [*(tensor(each, dtype) for each in (x1, x2)), tensor(labels, ms.int32),
                   *(tensor(each, dtype) for each in directions)]
         if implementation.name == 'plain' and shapes[0] is None:
-            # MindSpore's own: it has no second derivative of what makes shapes equal.
+            # MindSpore has no second derivative of the operator that broadcasts to unknown shapes.
             with pytest.raises(RuntimeError, match='adjoint is null|bprop not defined'):
                 network(*inputs)
             continue
         found = network(*inputs)
         for each, truly in zip(found, expected):
-            # A sum of half a dozen products that in part cancel, each off by a few units.
+            # A sum of half a dozen products, each off by a few ulp, which partly cancel.
             assert_within(array(each), truly, 40 * UNIT[dtype] * np.linalg.norm(truly))
 
 
 def test_nothing_is_warned_of(caplog):
-    # MindSpore warns of helpers that are given what is not constant, as unknown shapes are not.
+    # MindSpore warns of constexpr helpers with non-constant arguments, such as unknown shapes.
     loss, _ = compile_for(([None, None], [None, None], [None]), reduction='mean')
     loss(tensor(normal(1, (3, 4)), ms.float64).astype(ms.float32), tensor(np.ones((3, 4)), ms.float32),
          tensor(signs(2, 3), ms.int32))
@@ -248,7 +248,7 @@ def test_mindir(shapes, reduction):
 
 
 def _count_choices(monkeypatch):
-    """A list that grows whenever a graph is compiled, for that is when its implementation is chosen."""
+    """Returns a list that grows whenever a graph is compiled, which is when its implementation is chosen."""
     chosen, select = [], _select.select
     monkeypatch.setattr(_select, 'select', lambda *arguments: chosen.append(1) or select(*arguments))
     return chosen
@@ -269,7 +269,7 @@ def test_jit_makes_lengths_dynamic_that_change(monkeypatch):
         assert_within(array(value), expected, tolerance(expected, ms.float32))
         for each, truly in zip(found, truth.gradients(x1, x2, labels, np.full(size, 1 / size), margin=-0.25)):
             assert_within(array(each), truly, 1e-6 * np.linalg.norm(truly))
-    # Two sizes that differ, and then one for all.
+    # Two compilations for different sizes, then one for all.
     assert len(chosen) <= 3
 
 
@@ -279,7 +279,7 @@ def test_one_compile_serves_an_epoch_with_a_short_last_batch(monkeypatch):
     for seed, size in enumerate((8, 8, 8, 3)):
         x1, x2 = normal(seed, (size, 4), ms.float32), normal(seed + 10, (size, 4), ms.float32)
         check_batch((loss, gradient), x1, x2, signs(seed, size), 'mean')
-    # The loss and its gradient.
+    # One for the loss and one for its gradient.
     assert (len(chosen), len(loss.compile_cache), len(gradient.compile_cache)) == (2, 1, 1)
 
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Files that a loss is exported to, in every format that MindSpore has."""
+"""Exports of the loss, in every format that MindSpore has."""
 import mindspore as ms
 import numpy as np
 import onnxruntime
@@ -44,7 +44,7 @@ def _export_newly(loss, inputs):
     ms.onnx.export(loss, *inputs, file_name='loss.onnx')
 
 
-# mindspore.onnx is to take the place of the other, and came with 2.9.
+# mindspore.onnx is available from 2.9 and is meant to replace the other.
 EXPORTS = [_export, _export_newly] if hasattr(ms, 'onnx') else [_export]
 
 
@@ -72,7 +72,7 @@ def _assert_onnx_is_right(x1, x2, labels, dtype=ms.float32, labels_dtype=ms.int3
     assert get_implementation_status().last == 'plain'
     found = _run(inputs)
     expected = truth.reduced(pair_losses(x1, x2, labels, axis, margin=MARGIN), reduction)
-    # What onnxruntime computes is plain.
+    # onnxruntime computes plain.
     with use_implementation('plain'):
         allowed = tolerance(expected, dtype, 1 if reduction == 'none' else np.size(labels))
     assert found.dtype == np.dtype(str(dtype).lower())
@@ -156,7 +156,7 @@ def test_the_derivative_of_a_loaded_mindir(implementation):
         ms.export(CosineEmbeddingLoss(MARGIN), *inputs, file_name='loss', file_format='MINDIR')
         loaded = _Loaded()
         if implementation.name == 'native':
-            # The derivative of the kernel's operator is Python, which no file holds.
+            # The derivative of the kernel's operator is Python code, which a file does not contain.
             with pytest.raises(RuntimeError, match='The prim is not a PrimitivePy. Prim name: Custom'):
                 ms.grad(loaded, (0, 1))(*inputs)
             return

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The gradients of the loss against differences of its definition, for every dtype, layout, label and upstream."""
+"""The loss's gradients against differences of its definition, for every dtype, layout, label and upstream gradient."""
 import math
 
 import mindspore as ms
@@ -44,7 +44,7 @@ from tests.st.evaluation import (
 
 pytestmark = pytest.mark.usefixtures('mode', 'implementation')
 
-# What the contract allows: for float32 by its own figure, for float64 by the one that the native implementation keeps.
+# The contract's tolerance: plain's for float32, native's for float64.
 RELATIVE = {ms.float32: 1e-6, ms.float64: 1e-14}
 
 # Shape of either of the logits, axis.
@@ -67,14 +67,14 @@ LAYOUTS = (
 
 
 def _weights(seed, shape):
-    """A weight per pair that is a number of every dtype, some of them 0 or negative."""
+    """A weight per pair, exact in every dtype, some of them 0 or negative."""
     return np.random.default_rng(seed).integers(-12, 13, shape) / 8
 
 
 def _assert_gradients(actual, expected, dtype, axis=-1):
     for each, truly in zip(actual, expected):
         if dtype in HALVES:
-            # A float32 gradient rounded once, which may end up on the other side of a tie: 1 unit, not 1/2.
+            # A float32 gradient rounded once, which may be on the other side of a tie: 1 ulp, not 1/2.
             length = np.linalg.norm(truly, axis=axis, keepdims=True)
             assert_within(each, truly, ulp(truly, dtype) + RELATIVE[ms.float32] * length)
         else:
@@ -101,7 +101,7 @@ def test_layouts(shape1, shape2, axis):
     labels, upstream = signs(7, shape), _weights(8, shape)
     expected = pair_gradients(x1, x2, labels, upstream, axis=axis, margin=-0.3)
     actual = gradients(x1, x2, labels, ms.float64, upstream, axis=axis, margin=-0.3, reduction='none')
-    # Summed over at most 20 pairs, some of which cancel: the figure is of what is summed, so ten times it of the sum.
+    # Sums over at most 20 pairs, some of which cancel, so ten times the tolerance, which is relative to the terms.
     for each, truly in zip(actual, expected):
         along = 0 if len(shape1) == 1 else axis
         assert_rows_within(each, truly, 10 * RELATIVE[ms.float64], along)
@@ -115,7 +115,7 @@ def test_broadcast_gradient_is_the_sum_over_the_repeats(dtype):
     found_anchor, found_batch = gradients(anchor, batch, labels, dtype, upstream, reduction='none')
     size = np.abs(each).sum(0, keepdims=True)
     if dtype in HALVES:
-        # A rounding of each contribution and one of the sum, each half a unit of what was summed.
+        # Each contribution and the sum are rounded by half an ulp of the summed magnitudes.
         assert_within(found_anchor, each.sum(0, keepdims=True), 2 * ulp(size, dtype))
     else:
         assert_rows_within(found_anchor, each.sum(0, keepdims=True), RELATIVE[dtype], size=np.linalg.norm(size))
@@ -124,7 +124,7 @@ def test_broadcast_gradient_is_the_sum_over_the_repeats(dtype):
 
 @pytest.mark.parametrize('margin', [-1, -0.3, 0, 0.5, 1])
 def test_margin_opens_and_closes_the_hinge(margin):
-    # Cosines over the whole range, none of them on a margin.
+    # Cosines over the whole range, none equal to a margin.
     cosines = np.linspace(-0.97, 0.97, 40)
     angle = np.arccos(cosines) + 0.4
     x1 = np.tile([1.5 * np.cos(0.4), 1.5 * np.sin(0.4)], (40, 1))
@@ -136,16 +136,16 @@ def test_margin_opens_and_closes_the_hinge(margin):
     for each, expected in zip(actual, truth.gradients(x1, x2, labels, upstream, margin=margin)):
         assert (each[closed] == 0).all()
         assert (np.linalg.norm(each[~closed], axis=1) > 0).all()
-        # The cosine of 0.97 has a sine of 0.24, by whose inverse the relative error of the difference grows.
+        # At cosine 0.97 the sine is 0.24, and the relative error grows with its inverse.
         assert_rows_within(each, expected, 4 * RELATIVE[ms.float64])
 
 
 @pytest.mark.parametrize('dtype', DTYPES, ids=str)
 def test_hinge_is_open_where_cosine_is_exactly_the_margin(dtype):
-    # Integers: neither the cosine 0 nor the cosine 1/2 is rounded, so the hinge is 0 and no sign of rounding.
+    # Integers: the cosines 0 and 1/2 are exact, so rounding does not decide the hinge.
     x1, x2 = np.array([[1.0, 2.0], [2.0, 0.0]]), np.array([[2.0, -1.0], [0.0, 4.0]])
     actual = gradients(x1, x2, [-1, -1], dtype, reduction='none')
-    # At cosine 0 the gradient is the other vector over both lengths, eps included.
+    # At cosine 0 the gradient is the other vector over both norms, eps included.
     lengths = np.sqrt((np.array([[5.0], [4.0]]) + 1e-12) * (np.array([[5.0], [16.0]]) + 1e-12))
     for each, other in zip(actual, (x2, x1)):
         assert_within(each, other / lengths, 2 * ulp(1, dtype))
@@ -158,7 +158,7 @@ def test_hinge_is_open_where_cosine_is_exactly_the_margin(dtype):
 
 @pytest.mark.parametrize('dtype', [ms.bfloat16, ms.float32, ms.float64], ids=str)
 def test_zero_row_gets_the_other_vector_over_root_eps(dtype):
-    # Two signs of the label, for either of the logits; at margin 0 the hinge of a zero row is 0, hence open.
+    # Both labels, for zero rows in either input; at margin 0 the hinge of a zero row is 0, hence open.
     other = normal(14, (4, 5), dtype)
     zero = np.zeros((4, 5))
     labels = np.array([1, -1, 1, -1])
@@ -167,7 +167,7 @@ def test_zero_row_gets_the_other_vector_over_root_eps(dtype):
     upstream = np.array([1.0, 2.0, -0.5, 4.0])
     found1, found2 = gradients(x1, x2, labels, dtype, upstream, reduction='none')
     expected = (-labels * upstream)[:, None] * other / (1e-6 * np.linalg.norm(other, axis=1, keepdims=True))
-    # float32's figure, eps being one of its numbers only to 4e-8; in float64 eps may be PyTorch's 9.99999996e-13.
+    # For float32, 1e-6; for float64, 3e-8, because eps may be PyTorch's 9.99999996e-13.
     relative = 3e-8 if dtype == ms.float64 else 1e-6
     allowed = relative * 4e6 + (ulp(expected, dtype) if dtype in HALVES else 0)
     assert_within(found1, np.where([[True], [True], [False], [False]], expected, 0), allowed)
@@ -214,7 +214,7 @@ def test_ignored_rows_get_no_gradient_whatever_they_hold(reduction, dtype):
 
 @pytest.mark.parametrize('eps', [0, 1e-12])
 def test_ignored_pairs_of_broadcast_logits_add_nothing(eps):
-    # Pairs of every row of one with every row of the other; the rows that hold NaN occur in ignored pairs only.
+    # All pairs; the rows with NaN or infinity occur only in ignored pairs.
     x1, x2 = normal(19, (4, 1, 3)), normal(20, (1, 5, 3))
     labels = signs(21, (4, 5)) * np.random.default_rng(22).integers(0, 2, (4, 5))
     x1[1], x2[0, 2] = math.nan, math.inf
@@ -228,7 +228,7 @@ def test_ignored_pairs_of_broadcast_logits_add_nothing(eps):
     assert (actual[0][1] == 0).all()
     assert (actual[1][0, [2, 4]] == 0).all()
     for each, truly in zip(actual, expected):
-        # Of the sum of at most five contributions, which may cancel.
+        # A sum of at most five contributions, which may cancel.
         assert_rows_within(each, truly, 10 * RELATIVE[ms.float64])
 
 
@@ -244,7 +244,7 @@ def test_nan_in_a_labelled_row_stays_in_that_row(dtype):
 @pytest.mark.parametrize('dtype', DTYPES, ids=str)
 @pytest.mark.parametrize('length', [3, 40])
 def test_an_infinite_upstream_gradient_is_to_be_seen(length, dtype):
-    # A loss scale that grows until it overflows looks for it.
+    # A dynamic loss scaler relies on it to detect overflow.
     x1, x2 = np.ones((1, length)), np.full((1, length), 2.0)
     x2[0, -1] = -3 * length
     by_x1, by_x2 = gradients(x1, x2, np.ones(1), dtype, np.inf, reduction='sum')
@@ -259,7 +259,7 @@ def test_labels_get_no_gradient(labels_dtype):
     inputs = tensor(x1, ms.float64), tensor(x2, ms.float64), tensor([1, -1, 0, 2], labels_dtype)
     if (labels_dtype == ms.bfloat16 and RELEASE < (2, 8) and get_implementation() == 'plain'
             and ms.get_context('mode') == ms.PYNATIVE_MODE):
-        # There MindSpore has no Zeros of bfloat16, of which it makes this gradient.
+        # There MindSpore makes this gradient with Zeros, which has no bfloat16.
         with pytest.raises(TypeError, match='Zeros'):
             ms.grad(loss, (0, 1, 2))(*inputs)
         return
@@ -293,7 +293,7 @@ def test_one_tensor_as_both_logits():
 @pytest.mark.parametrize('dtype', WIDE, ids=str)
 @pytest.mark.parametrize('eps', [0, 1e-12])
 def test_parallel_and_nearly_parallel_pairs(eps, dtype):
-    # Equal, multiples, and pairs at angles down to where the loss is lost in rounding: no gradient may be lost there.
+    # Equal vectors, multiples, and small angles at which the loss may be rounded to 0, but the gradient must not.
     x1 = np.tile(normal(31, (20, 6), dtype), (3, 1))
     x2 = x1.copy()
     x2[20:40] *= 3.0
@@ -303,9 +303,9 @@ def test_parallel_and_nearly_parallel_pairs(eps, dtype):
     assert (actual[0] >= 0).all()
     for this, each, truly in zip((x1, x2), actual[1:],
                                  truth.gradients(x1, x2, np.ones(60), eps=eps)):
-        # A difference of two vectors of the length 1/|x|, each of them right to a few units: 8 for both.
+        # A difference of two vectors of norm 1/|x|, each within a few ulp: 8 for both.
         assert_rows_within(each, truly, 8 * UNIT[dtype], size=1 / np.linalg.norm(this, axis=1))
-        # Among them pairs whose loss is rounded to 0 and whose gradient is far from it; native loses none.
+        # Pairs whose loss is rounded to 0 although their gradient is far from 0; native has none.
         is_lost = (actual[0] == 0) & (np.linalg.norm(truly * this, axis=1) > 100 * UNIT[dtype])
         if get_implementation() == 'native':
             assert not is_lost.any()
@@ -321,8 +321,8 @@ def _at_lengths(length1, length2, dtype):
 @pytest.mark.parametrize('dtype', WIDE, ids=str)
 @pytest.mark.parametrize('eps', [0, 1e-12])
 def test_large_and_small_norms(eps, dtype):
-    # The product of the squared norms is beyond the range at both ends; the squares of single elements are not, nor
-    # are their inverses, which a gradient cannot do without. With eps the short rows are just far below it.
+    # The product of the squared norms overflows or underflows; the squares of single elements and their inverses, which
+    # a gradient needs, do not. With eps, the short rows' squares are far below it.
     large, small = {ms.float32: (1e17, 1e-15), ms.float64: (1e150, 1e-145 if eps == 0 else 1e-15)}[dtype]
     pairs = [_at_lengths(length1, length2, dtype) for length1, length2
              in ((large, large), (small, small), (large, 1.0), (1.0, large), (small, 1.0), (1.0, small))]
@@ -333,18 +333,18 @@ def test_large_and_small_norms(eps, dtype):
 
 @pytest.mark.parametrize(('pairs', 'power'), [(1, 52), (16384, 46)])
 def test_norms_up_to_the_end_of_plain(pairs, power):
-    # With eps 0 the gradient of longer vectors is as much shorter; docs/numerics.md says how far plain goes.
+    # With eps=0, the gradient is inversely proportional to the norm; docs/numerics.md gives the limits of plain.
     x1, x2, labels = normal(71, (pairs, 4), ms.float32), normal(72, (pairs, 4), ms.float32), np.ones(pairs)
     x1, x2 = (rounded(x / norms(x)[:, None], ms.float32) for x in (x1, x2))
     scale = 2.0 ** power
     for found, truly in zip(gradients(scale * x1, scale * x2, labels, ms.float32, eps=0),
                             gradients(x1, x2, labels, ms.float64, eps=0)):
-        # The contract's 1e-6, for all pairs together: few of them are near cos = ±1.
+        # The contract's 1e-6, over all pairs together: few are near cos = ±1.
         assert np.linalg.norm(scale * found - truly) <= 1e-6 * np.linalg.norm(truly)
 
 
 def test_largest_float16():
-    # Its squares are beyond float16, and without the loss scale its gradient would be below.
+    # Its square overflows float16, and without the loss scale its gradient would underflow.
     x1 = 65504.0 * np.sign(normal(36, (3, 48)))
     x2 = np.stack([normal(37, 48, ms.float16), 65504.0 * np.sign(normal(38, 48)), np.full(48, 2.0 ** -24)])
     labels, upstream = np.array([1, -1, 1]), np.array([1024.0, 1024.0, 2.0 ** -10])
@@ -355,7 +355,7 @@ def test_largest_float16():
 
 @pytest.mark.parametrize('reduction', REDUCTIONS)
 def test_empty_batch_has_an_empty_gradient(reduction):
-    # That the shapes are the logits' own is asked by the helper.
+    # The helper asserts that the gradients have the shapes of the logits.
     empty, labels = np.zeros((0, 3)), np.zeros(0)
     gradients(empty, empty, labels, reduction=reduction)
     anchor, _ = gradients(np.ones((1, 3)), empty, labels, reduction=reduction)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A margin that is a Tensor: known when the graph runs, scheduled or learned."""
+"""A margin that is a Tensor: known only at run time, scheduled or learned."""
 import mindspore as ms
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def _open_hinges(x1, x2, labels, margin):
 def test_value_and_gradients(dtype, reduction):
     x1, x2, labels = _inputs(dtype)
     margin = float(rounded(-0.3, ms.float16))
-    # Numbers of every dtype, because the gradient that comes in has the dtype of the loss.
+    # Exact in every dtype, because the upstream gradient has the dtype of the loss.
     weights = normal(4, labels.shape if reduction == 'none' else (), ms.bfloat16)
 
     def weighted(first, second, targets, bound, factors):
@@ -71,7 +71,7 @@ def test_value_and_gradients(dtype, reduction):
     assert losses.dtype == dtype
     assert_within(array(losses), expected, tolerance(expected, dtype, 1 if reduction == 'none' else 6))
     upstream = np.broadcast_to(weights / (6 if reduction == 'mean' else 1), labels.shape)
-    # 8 units: the contract's 4 for native; plain rounds a half gradient once more and is allowed 1e-6 in float32.
+    # 8 ulp: the contract has 4 for native; plain rounds a half gradient once more and is allowed 1e-6 in float32.
     for gradient, truly in zip(found, pair_gradients(x1, x2, labels, upstream, margin=margin)):
         assert_rows_within(array(gradient), truly, max(8 * UNIT[dtype], 1e-6 if dtype != ms.float64 else 0))
     by_margin = -upstream[_open_hinges(x1, x2, labels, margin)].sum()
@@ -84,7 +84,7 @@ def test_value_and_gradients(dtype, reduction):
 @pytest.mark.parametrize('dtype', MARGINS, ids=str)
 def test_dtypes_of_the_margin(dtype):
     x1, x2, labels = _inputs()
-    # As close to -0.3 as the dtype comes: the four differ by more than the tolerance.
+    # -0.3 rounded to the dtype: the four margins differ by more than the tolerance.
     margin = float(rounded(-0.3, dtype))
     inputs = _tensors(x1, x2, labels)
 
@@ -134,7 +134,7 @@ def test_second_derivatives():
     v1, v2 = (tensor(normal(seed, SHAPE), ms.float64) for seed in (5, 6))
 
     def squared(first, second, bound):
-        # Not linear in the losses, so that all second derivatives by the margin are there.
+        # Nonlinear in the losses, so that no second derivative with respect to the margin vanishes.
         losses = cosine_embedding_loss(first, second, inputs[2], bound, 'none')
         return (losses * losses * losses).sum()
 
@@ -151,7 +151,7 @@ def test_second_derivatives():
         by_x1, by_x2 = pair_gradients(one, other, labels, 3 * values ** 2, margin=bound)
         return (by_x1 * array(v1)).sum() + (by_x2 * array(v2)).sum() - 9 * (values ** 2)[is_open].sum()
 
-    # A central difference of first derivatives of 50 digits; its own error is of the order of the step squared.
+    # A central difference of first derivatives to 50 digits; its error is of order step**2.
     step = 1e-5
     by_margin = (first_order(x1, x2, margin + step) - first_order(x1, x2, margin - step)) / (2 * step)
     assert losses[is_open].size > 1

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What the native implementation promises beyond the plain one, and its ways through MindSpore."""
+"""What native promises beyond plain, and how it works with MindSpore."""
 from unittest import mock
 
 import mindspore as ms
@@ -54,7 +54,7 @@ def _native_forced(mode):
 
 
 def _near_parallel(dtype, length, scale):
-    """Pairs whose 1 - cos goes from 1e-1 down to about 1e-9, as far as the dtype can tell them apart."""
+    """Pairs whose 1 - cos goes from 1e-1 down to about 1e-9, as far as the dtype's precision allows."""
     rng = np.random.default_rng(length)
     angles = np.logspace(-0.5, -4.5, 24)[:, None]
     x1 = rng.standard_normal((24, length))
@@ -62,7 +62,7 @@ def _near_parallel(dtype, length, scale):
     return rounded(x1 * scale, dtype), rounded(x2 * scale * 0.7, dtype)
 
 
-# Powers of two near both ends of each dtype: halves that reach down to denormal numbers, squares beyond float32.
+# Powers of two near both ends of each dtype: halves down to subnormal numbers, squares out of float32's range.
 SCALES = {ms.float16: (1.0, 2.0 ** 13, 2.0 ** -12), ms.bfloat16: (1.0, 2.0 ** 122, 2.0 ** -110),
           ms.float32: (1.0, 2.0 ** 122, 2.0 ** -110)}
 
@@ -81,14 +81,14 @@ def test_two_ulp_down_to_nearly_parallel_at_every_scale(dtype, scale):
 
 @pytest.mark.parametrize('dtype', DTYPES, ids=str)
 def test_denormal_numbers_are_not_taken_for_zero(dtype):
-    # MindSpore's threads run graphs with denormal numbers flushed.
+    # MindSpore's threads run graphs with subnormal numbers flushed to zero.
     smallest = {ms.float16: 2.0 ** -24, ms.bfloat16: 2.0 ** -133, ms.float32: 2.0 ** -149}[dtype]
     x1, x2 = smallest * np.round(5 * normal(20, (6, 40))), smallest * np.round(5 * normal(21, (6, 40)))
     labels = signs(22, 6)
     expected = truth.pair_losses(x1, x2, labels, margin=-1.0, eps=0).astype(np.float64)
     found = value(x1, x2, labels, dtype, reduction='none', margin=-1.0, eps=0)
     assert_within(found, expected, 2 * ulp(expected, dtype))
-    # Gradients that are denormal themselves, beside the largest vectors.
+    # Subnormal gradients, of the largest vectors.
     large = {ms.float16: 6e4, ms.bfloat16: 2.0 ** 126, ms.float32: 2.0 ** 126}[dtype] * np.sign(normal(23, (6, 40)))
     large = rounded(large, dtype)
     x2 = rounded(normal(24, (6, 40)), dtype)
@@ -102,7 +102,7 @@ def test_denormal_numbers_are_not_taken_for_zero(dtype):
 def test_two_ulp_of_a_very_long_row(dtype):
     rng = np.random.default_rng(3)
     ones = np.ones(100_003)
-    # Rows of equal numbers round to the same side each time; nearly parallel ones lose what is left.
+    # The sums of rows of equal numbers are always rounded to the same side; 1 - cos of nearly parallel rows cancels.
     x1 = np.stack([0.3 * ones, rng.standard_normal(100_003), rng.standard_normal(100_003)])
     x2 = np.stack([np.where(np.arange(100_003) % 1000, 0.7, -0.7), x1[1] + 0.05 * rng.standard_normal(100_003),
                    rng.standard_normal(100_003)])
@@ -114,7 +114,7 @@ def test_two_ulp_of_a_very_long_row(dtype):
 
 @pytest.mark.parametrize('dtype', DTYPES, ids=str)
 def test_two_ulp_around_the_margin(dtype):
-    # cos - margin of this pair goes down to 1e-9 on both sides.
+    # cos - margin of this pair goes down to 1e-9 above and below 0.
     x1, x2 = normal(5, (1, 40), dtype), normal(6, (1, 40), dtype)
     cosines = (1 - truth.pair_losses(x1, x2, [1])).astype(np.float64)
     for offset in (1e-3, 1e-6, 1e-9, -1e-9, -1e-6):
@@ -135,7 +135,7 @@ def test_gradient_of_nearly_parallel_pairs(dtype):
     kept = truth.pair_losses(x1, x2, labels).astype(np.float64) >= 1e-9
     x1, x2, labels = x1[kept], x2[kept], labels[kept]
     for found, expected in zip(gradients(x1, x2, labels, dtype, reduction='none'), truth.gradients(x1, x2, labels)):
-        # On top of the contract's 4 ulp by norm the smallest halves, which are denormal.
+        # The contract's 4 ulp by norm, plus the rounding of subnormal halves.
         smallest = 2.0 ** -24 * np.sqrt(48) if dtype == ms.float16 else 0
         size = np.linalg.norm(expected, axis=1) + smallest / (4 * UNIT[dtype])
         assert_rows_within(found, expected, 4 * UNIT[dtype], size=size)
@@ -146,7 +146,7 @@ def test_gradient_of_nearly_parallel_pairs(dtype):
     (ms.float64, (1e-100, 1e-6, 1, 1e100)),
 ], ids=str)
 def test_gradient_of_equal_pairs(dtype, scales):
-    # What eps leaves of x2 / (m + eps) - x1 / (m + eps), two terms that double rounds twice each.
+    # What eps leaves of x2 / (m + eps) - x1 / (m + eps), two terms that are each rounded twice in double.
     x = rounded(np.repeat(scales, 8)[:, None] * normal(20, (8 * len(scales), 12)) / 4, dtype)
     terms = np.abs(x) / ((x * x).sum(axis=1, keepdims=True) + 1e-12)
     with mock.patch.object(truth, 'DIGITS', 300):
@@ -166,20 +166,20 @@ def test_float64_far_from_one(scales):
     x1, x2 = (direction * 2.0 ** np.round(np.log2(scale)) for direction, scale in zip(directions, (1e100, 1e-200)))
     for gradient, truly in zip(gradients(x1, x2, labels, ms.float64, margin=-1.0, eps=0, reduction='none'),
                                truth.gradients(x1, x2, labels, margin=-1.0, eps=0)):
-        # Brought to 1 first, because NumPy squares for the norm.
+        # Normalised first, because NumPy's norm squares.
         largest = np.abs(truly).max()
         assert_rows_within(gradient / largest, truly / largest, 1e-14)
 
 
 def test_huge_rows_with_eps():
     x1, x2 = normal(10, (4, 6)) * 1e-200, normal(11, (4, 6)) * 1e200
-    # The tiny row is nothing beside eps, so its cosine is too.
+    # The tiny row is negligible beside eps, so its cosine is about 0.
     assert_within(value(x1, x2, [1, -1, 1, -1], ms.float64, reduction='none'), np.array([1.0, 0, 1, 0]), 1e-180)
 
 
 @pytest.mark.parametrize('dtype', [ms.float32, ms.float64], ids=str)
 def test_a_large_norm_against_a_small_one(dtype):
-    # The quotient of the squared norms is beyond the range of the dtype, none of the gradients is.
+    # The quotient of the squared norms leaves the range of the dtype, but no gradient does.
     large, small = {ms.float32: (1e17, 1e-15), ms.float64: (1e150, 1e-145)}[dtype]
     x1 = rounded(np.concatenate([normal(33, (4, 6)) * large, normal(33, (4, 6)) * small]), dtype)
     x2 = rounded(np.concatenate([normal(34, (4, 6)) * small, normal(34, (4, 6)) * large]), dtype)
@@ -197,7 +197,7 @@ def test_published_example_within_2e_9_of_the_truth():
 
 @pytest.mark.parametrize('level', ['O0', 'O1', 'O2', 'O3', 'auto'])
 def test_mixed_precision_keeps_float16_rows_from_overflowing(level):
-    # The loss itself under mixed precision: narrowed to float16, the squares of these rows would be infinite.
+    # The loss itself under mixed precision: in float16, the squares of these rows would be infinite.
     x1, x2 = np.full((2, 4), 300.0), np.array([[300.0, 300.0, 300.0, -300.0]] * 2)
     loss = amp.auto_mixed_precision(CosineEmbeddingLoss(reduction='none', margin=-0.5), level)
     for dtype in (ms.float16, ms.float32):
@@ -241,7 +241,7 @@ def test_large_broadcasts(shape1, shape2, axis, dtype):
     labels_shape = tuple(np.delete(np.broadcast_shapes(shape1, shape2), axis))
     labels = signs(17, labels_shape)
     settings = {'reduction': 'sum', 'axis': axis, 'margin': 0.02}
-    # The same pairs written out, in float64: what it makes of them is held against the truth elsewhere.
+    # The expected results are those of the same pairs without broadcasting in float64, which other tests check.
     whole = value_and_gradients(*np.broadcast_arrays(x1, x2), labels, ms.float64, **settings)
     total, *found = value_and_gradients(x1, x2, labels, dtype, **settings)
     assert_within(total, whole[0], tolerance(whole[0], dtype))
@@ -279,7 +279,7 @@ def test_batches_of_many_sizes_one_after_the_other():
 
 @pytest.mark.usefixtures('mode')
 def test_more_axes_than_the_kernel_has_room_for():
-    # NumPy has no more than 32 axes.
+    # NumPy supports at most 32 axes.
     x1, x2, labels = Tensor([3.0, 4.0]), Tensor([4.0, 3.0]), Tensor([1])
     for rank in (32, 33):
         ones = (1,) * (rank - 1)
@@ -288,7 +288,7 @@ def test_more_axes_than_the_kernel_has_room_for():
             with pytest.raises(RuntimeError, match="'native' cannot run: it takes logits of at most 32 axes"):
                 CosineEmbeddingLoss(axis=-1)(*inputs)
         with use_implementation('auto' if rank > 32 else 'native'):
-            # 4 units of float32 at 1, which is what plain may be off by.
+            # 4 ulp of 1 in float32, the tolerance of plain.
             assert abs(float(CosineEmbeddingLoss(axis=-1)(*inputs)) - 0.04) <= 4 * UNIT[ms.float32]
 
 
@@ -303,7 +303,7 @@ def test_status_names_what_ran():
 
 def test_a_compiled_graph_keeps_what_it_was_compiled_with(mode):
     loss = CosineEmbeddingLoss()
-    # Parallel but for the last digits: plain loses what native keeps.
+    # Parallel except for the last digits, which plain loses and native keeps.
     x1 = rounded(np.array([[1.0, 2.0, 3.0]]), ms.float32)
     x2 = rounded(np.array([[1.0, 2.0, 3.0001]]), ms.float32)
     inputs = tensor(x1, ms.float32), tensor(x2, ms.float32), tensor([1], ms.int32)
@@ -320,7 +320,7 @@ def test_export_and_load(mode, tmp_path):
     expected = float(loss(*inputs))
     file = str(tmp_path / 'loss.mindir')
     ms.export(loss, *inputs, file_name=file, file_format='MINDIR')
-    # MindSpore runs what it loads in a graph.
+    # MindSpore runs loaded files in graph mode.
     ms.set_context(mode=ms.GRAPH_MODE)
     assert float(nn.GraphCell(ms.load(file))(*inputs)) == expected
     assert b'libms_cosine_loss.so' in (tmp_path / 'loss.mindir').read_bytes()
@@ -328,7 +328,7 @@ def test_export_and_load(mode, tmp_path):
         plain = str(tmp_path / 'plain.mindir')
         ms.export(CosineEmbeddingLoss(margin=0.1), *inputs, file_name=plain, file_format='MINDIR')
     assert b'libms_cosine_loss.so' not in (tmp_path / 'plain.mindir').read_bytes()
-    # Plain may be off by 4 units at 1, native by a fraction of one.
+    # Plain may be off by 4 ulp of 1, native by a fraction of one.
     assert abs(float(nn.GraphCell(ms.load(plain))(*inputs)) - expected) < 5 * UNIT[ms.float32]
 
 
@@ -349,7 +349,7 @@ def test_gradient_through_vmap():
 @pytest.mark.parametrize('dtype', HALVES, ids=str)
 @pytest.mark.parametrize('reduction', ['none', 'mean'])
 def test_a_loss_is_rounded_to_half_once_and_ties_to_even(dtype, reduction):
-    # The cosine of a row of zeros is 0, so that the loss is any number that the margin is.
+    # The cosine of a row of zeros is 0, so the loss is minus the margin, which can be any number.
     spacing = UNIT[dtype] / 2
     for steps, beyond, nearest in ((0, 0.0, 0), (1, 0.0, 2), (0, 2.0 ** -40, 1), (1, -2.0 ** -40, 1)):
         loss = 0.5 + (steps + 0.5) * spacing + beyond
@@ -358,37 +358,37 @@ def test_a_loss_is_rounded_to_half_once_and_ties_to_even(dtype, reduction):
 
 
 def test_the_gradient_of_an_anchor_is_summed_beyond_float64():
-    # Equal gradients, whose sum is rounded to one side each time: 1e5 roundings would be 1e-12 and more.
+    # Equal gradients, whose partial sums are all rounded to the same side: 1e5 roundings would exceed 1e-12.
     anchor, row = np.abs(normal(21, (1, 3))), np.abs(normal(22, (1, 3)))
     found = gradients(anchor, np.repeat(row, 99_999, 0), np.ones(99_999), ms.float64)[0]
-    # What one gradient may be off by: half a dozen roundings.
+    # The tolerance of a single gradient: half a dozen roundings.
     assert_rows_within(found, pair_gradients(anchor, row, np.array([1]))[0], 8 * UNIT[ms.float64])
 
 
 @pytest.mark.parametrize('dtype', HALVES, ids=str)
 def test_nearly_parallel_halves(dtype):
-    # Of constant rows float32 rounds all partial sums to one side: too much for 1 - cos from 2**-11 down to 2**-17, and
-    # for the gradient of a dissimilar pair, whose two terms cancel as well.
+    # float32 rounds all partial sums of constant rows to the same side: too inaccurate for 1 - cos from 2**-11 down to
+    # 2**-17, and for the gradient of a dissimilar pair, whose two terms cancel too.
     x1 = np.full((8, 1024), 1.0 + 45 / 64)
     x2 = rounded(x1 * (1 + np.repeat(2.0 ** -np.arange(4, 8), 2)[:, None] * (np.arange(1024) % 2)), dtype)
     labels, upstream = np.array([1, -1] * 4), 1024.0
     losses, *found = value_and_gradients(x1, x2, labels, dtype, np.full(8, upstream), reduction='none')
     expected = pair_losses(x1, x2, labels)
     assert_within(losses, expected, tolerance(expected, dtype))
-    # In float64, which is held against the truth elsewhere: differences of 50 digits take minutes here.
+    # Against float64, which other tests check against the truth: differences of 50 digits take minutes here.
     for gradient, truly in zip(found, gradients(x1, x2, labels, ms.float64, np.full(8, upstream), reduction='none')):
-        # Rounding each element to half costs up to 0.5 of a unit; the rest is for what was computed.
+        # Rounding each element to half precision costs up to 0.5 ulp; the rest is for the computation.
         assert_rows_within(gradient, truly, 0.6 * UNIT[dtype])
 
 
 @pytest.mark.parametrize('dtype', HALVES, ids=str)
 def test_the_gradient_of_halves_is_rounded_to_nearest_in_whole_rows_and_their_rest(dtype):
-    # Lengths around the registers, where whole ones end.
+    # Lengths around multiples of the register width.
     for length in (1, 15, 31, 32, 33, 63, 64, 65, 127, 129):
         x1, x2, labels = normal(length, (3, length), dtype), normal(length + 1, (3, length), dtype), np.ones(3)
         found = gradients(x1, x2, labels, dtype, reduction='none')
         for each, expected, rows in zip(found, pair_gradients(x1, x2, labels), (x1, x2)):
-            # To the nearest half, of a number that float32 has to 2.3 of its ulp by norm.
+            # Rounded to the nearest half, from a float32 within 2.3 ulp by norm.
             in_floats = 2.3 * UNIT[ms.float32] / np.linalg.norm(rows, axis=1, keepdims=True)
             assert_within(each, expected, 0.5 * ulp(expected, dtype) + in_floats)
         assert_within(value(x1, x2, labels, dtype, reduction='none'), pair_losses(x1, x2, labels).astype(np.float64),
@@ -396,31 +396,31 @@ def test_the_gradient_of_halves_is_rounded_to_nearest_in_whole_rows_and_their_re
 
 
 def test_gradient_of_dissimilar_halves_down_to_1e_9():
-    # Rows that float32 would add up with roundings to one side, another one for each of the three sums.
+    # Constant rows, whose partial sums float32 would round to one side, a different one for each of the three sums.
     rng = np.random.default_rng(3)
     x1, x2 = (rounded(rng.uniform(1, most, (100, 1)), ms.float16) * np.ones((1, 1024)) for most in (2, 1.35))
     x2[:, :4] += UNIT[ms.float16]
     labels, upstream = np.full(100, -1), 2.0 ** 15
     found = gradients(x1, x2, labels, ms.float16, upstream, reduction='sum')
-    # In float64: differences of 50 digits take minutes at this length.
+    # Against float64: differences of 50 digits take minutes at this length.
     for each, truly in zip(found, gradients(x1, x2, labels, ms.float64, upstream, reduction='sum')):
         assert_rows_within(each, truly, 4 * UNIT[ms.float16])
 
 
 @pytest.mark.parametrize(('scale', 'eps'), [(2.0 ** -9, 1e-2), (2.0 ** -11, 3e-4)])
 def test_gradient_of_nearly_parallel_halves_whose_cosine_eps_hides(scale, eps):
-    # eps is about the squared norm of the second row: the cosine is 0.6, but the terms of a gradient cancel as ever.
+    # eps is about the squared norm of the second row: the cosine is 0.6, but the terms of the gradient still cancel.
     x1, x2 = np.full((1, 1024), 1.943359375), np.full((1, 1024), 1.3408203125)
     x2[:, :4] += UNIT[ms.float16]
     inputs, upstream = (x1, x2 * scale, np.ones(1)), 2.0 ** 15
     found = gradients(*inputs, ms.float16, upstream, reduction='sum', eps=eps)
-    # In float64: differences of 50 digits take minutes at this length.
+    # Against float64: differences of 50 digits take minutes at this length.
     for each, truly in zip(found, gradients(*inputs, ms.float64, upstream, reduction='sum', eps=eps)):
         assert_rows_within(each, truly, 4 * UNIT[ms.float16])
 
 
 def test_the_derivative_by_the_upstream_gradient_is_summed_beyond_float64():
-    # The gradient of each of these pairs is its second vector, and their products with the directions are the summands.
+    # The gradient of each pair is its second vector, whose products with the directions are the terms of the sum.
     x1, x2, labels = np.tile([1.0, 0.0], (3, 1)), np.tile([0.0, 1.0], (3, 1)), tensor(-np.ones(3), ms.int32)
     x1, x2, directions = (tensor(each, ms.float64) for each in (x1, x2, [[0.0, 2.0 ** -60], [0.0, -1.0], [0.0, 1.0]]))
     loss = CosineEmbeddingLoss(margin=-0.5, reduction='sum', eps=0)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What must hold for any input: the symmetries of the definition, its range, and its value to 50 digits."""
+"""Properties for any input: the symmetries of the definition, its range, and its value to 50 digits."""
 import functools
 
 import mindspore as ms
@@ -25,21 +25,22 @@ from ms_cosine_loss import CosineEmbeddingLoss
 from tests import truth
 from tests.st.evaluation import UNIT, WIDE, Weighted, norms
 
-# The same inputs every time, and no clock: the first call in graph mode compiles. One mode holds for all examples.
+# The same inputs every time, and no deadline, because the first call in graph mode compiles. The fixtures hold for all
+# examples of a test.
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=12, database=None,
                     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
-# Every property draws one of few shapes and settings, so that each graph is compiled once and met with many values.
+# Every property draws from a few shapes and settings, so that each graph is compiled once and called with many values.
 SHAPES = ((3, 7), (8, 4))
 MARGINS = (-1.0, 0.25)
 
-# A loss is within 4 spacings of the truth, so two ways to the same one are within 8 of each other.
+# A loss is within 4 ulp of 1 of the truth, so two results for the same loss are within 8 of each other.
 TWICE = 8
 
 
 @functools.cache
 def _cell(which, reduction='none', margin=0.0, axis=1, eps=1e-12):
-    """One Cell for the same settings, so that its graphs are compiled once; `which` is only there to differ."""
+    """Returns a cached Cell, so that its graphs are compiled once; `which` is only part of the cache key."""
     return CosineEmbeddingLoss(margin, reduction, axis=axis, eps=eps)
 
 
@@ -50,7 +51,7 @@ def _gradient(which, margin, eps):
 
 @pytest.fixture
 def which(mode, implementation):
-    """What the test runs under."""
+    """The mode and the implementation of the test."""
     return mode, implementation.name
 
 
@@ -75,14 +76,14 @@ def _gradients(gradient, x1, x2, labels, upstream, dtype):
 
 @st.composite
 def _batches(draw, shapes=SHAPES, magnitude=3, sparse=True):
-    """Two matrices of float32 numbers and labels from -1, 0, 1.
+    """Draws two matrices of float32 numbers and labels from -1, 0, 1.
 
-    The norms of the rows spread over 10**-magnitude to 10**magnitude, and some pairs are nearly parallel, so that each
-    digit of the cosine is put to the test; with `sparse` there are zeros and rows of zeros too.
+    The norms of the rows range from 10**-magnitude to 10**magnitude, and some pairs are nearly parallel, so that every
+    digit of the cosine is tested; with `sparse` there are zeros and rows of zeros too.
     """
     shape = draw(st.sampled_from(shapes))
-    # Numbers from a generator with a drawn seed: a search through the bits of floats finds its own corners, and these
-    # properties are about ordinary numbers at all magnitudes.
+    # Numbers from a generator with a drawn seed: these properties are about ordinary numbers at all magnitudes, and
+    # Hypothesis would search for extreme floats.
     rng = np.random.default_rng(draw(st.integers(0, 2 ** 32 - 1)))
     x1, noise = rng.normal(size=shape), rng.normal(size=shape)
     mix = rng.choice([0.0, 1.0, -1.0], size=(shape[0], 1), p=[0.5, 0.25, 0.25])
@@ -108,7 +109,7 @@ def test_permuted_rows_give_permuted_losses(which, batch, margin, dtype, data):
     cell = _cell(which, margin=margin)
     losses = _losses(cell, x1, x2, labels, dtype)
     permuted = _losses(cell, x1[order], x2[order], labels[order], dtype)
-    # A row may be added up in another order where it lies elsewhere in memory.
+    # A row may be summed in another order elsewhere in memory.
     np.testing.assert_allclose(permuted, losses[order], rtol=0, atol=TWICE * UNIT[dtype])
 
 
@@ -146,11 +147,11 @@ def test_a_batch_in_two_parts_gives_the_same_losses(which, batch, dtype, cut):
 def test_sum_and_mean_are_those_of_the_losses(which, batch, dtype):
     x1, x2, labels = batch
     losses = _losses(_cell(which), x1, x2, labels, dtype)
-    # Losses of up to 2 added one by one: each addition rounds by half a spacing of the total at most, and the total is
-    # below 2n; the losses themselves are the same.
+    # n losses of up to 2 added one by one: each addition rounds by at most half an ulp of the total, which is below 2n;
+    # the losses themselves are the same.
     allowed = UNIT[dtype] * len(labels) * max(1.0, losses.sum())
     assert abs(_losses(_cell(which, 'sum'), x1, x2, labels, dtype) - losses.sum()) <= allowed
-    # Rows of other labels count; the division rounds once more.
+    # Ignored rows count in the mean; the division rounds once more.
     mean = _losses(_cell(which, 'mean'), x1, x2, labels, dtype)
     assert abs(mean - losses.sum() / len(labels)) <= allowed / len(labels) + UNIT[dtype]
 
@@ -182,7 +183,7 @@ def test_a_turned_sign_turns_the_cosine(which, batch, dtype):
     x1, x2, labels = batch
     cell = _cell(which, margin=-1.0)
     labels = np.where(labels == 0, 1, labels)
-    # With margin -1 a dissimilar pair costs 1 + cosine, which is what a similar pair with the other sign costs.
+    # With margin -1, the loss of a dissimilar pair is 1 + cosine, that of a similar pair with the sign flipped.
     np.testing.assert_allclose(_losses(cell, x1, -x2, -labels, dtype), _losses(cell, x1, x2, labels, dtype),
                                rtol=0, atol=TWICE * UNIT[dtype])
 
@@ -192,7 +193,7 @@ def test_a_turned_sign_turns_the_cosine(which, batch, dtype):
 def test_losses_stay_in_their_range(which, batch, dtype, margin):
     x1, x2, labels = batch
     losses = _losses(_cell(which, margin=margin), x1, x2, labels, dtype)
-    # Never negative, not even by rounding; above, a cosine of -1 may be a few spacings off.
+    # Never negative, not even by rounding; at the upper end, a cosine of -1 may be off by a few ulp.
     assert (losses >= 0).all()
     assert (losses <= 2 + 4 * UNIT[dtype]).all()
     assert (losses[labels == -1] <= 1 - margin + 4 * UNIT[dtype]).all()
@@ -219,7 +220,7 @@ def test_values_without_eps_are_the_definitions_at_all_magnitudes(which, batch, 
                                rtol=0, atol=4 * UNIT[ms.float64])
 
 
-# A gradient is the difference of two terms of up to the size weight / norm, some eight roundings deep.
+# A gradient is the difference of two terms of norm up to weight / norm, each with some eight roundings.
 GRADIENT = 16
 
 
@@ -227,7 +228,7 @@ GRADIENT = 16
 @given(batch=_batches(sparse=False), dtype=DTYPE)
 def test_gradients_are_at_right_angles_without_eps(which, batch, dtype):
     x1, x2, labels = batch
-    # Without eps the loss does not change along x1, so that the gradient has no part there; so too for x2.
+    # Without eps, the loss does not change along x1, so its gradient has no component there; the same for x2.
     gradients = _gradients(_gradient(which, -1.0, 0.0), x1, x2, labels, np.ones(len(labels)), dtype)
     for gradient, x in zip(gradients, (x1, x2)):
         x = x.astype(np.float64)
@@ -237,13 +238,13 @@ def test_gradients_are_at_right_angles_without_eps(which, batch, dtype):
 @PROPERTY
 @given(batch=_batches(sparse=False), dtype=DTYPE)
 def test_gradients_have_the_length_of_the_sine_over_the_norm(which, batch, dtype):
-    # Beside the one above, which zeros would pass. All pairs similar: rounding may close a hinge, and here it must not.
+    # Complements the test above, which zeros would pass. All pairs are similar, because rounding could close a hinge.
     x1, x2, labels = batch
     labels = np.ones_like(labels)
     gradients = _gradients(_gradient(which, -1.0, 0.0), x1, x2, labels, np.ones(len(labels)), dtype)
     x1, x2 = x1.astype(np.float64), x2.astype(np.float64)
     units = [x / norms(x)[:, None] for x in (x1, x2)]
-    # The sine from half the angle, which does not cancel: between u and v it is |u - v| |u + v| / 2.
+    # The sine of the angle between u and v as |u - v| |u + v| / 2, which does not cancel.
     sine = norms(units[0] - units[1]) * norms(units[0] + units[1]) / 2
     for gradient, x in zip(gradients, (x1, x2)):
         np.testing.assert_allclose(norms(gradient) * norms(x), sine, rtol=0, atol=GRADIENT * UNIT[dtype])
@@ -270,13 +271,13 @@ def test_gradients_are_linear_in_the_upstream_gradient(which, batch, dtype, fact
     x1, x2, labels = batch
     rng = np.random.default_rng(len(labels))
     first, second = rng.normal(size=(2, len(labels)))
-    # Numbers of float32, so that the weights are the same in both dtypes.
+    # float32 numbers, so that the weights are the same in both dtypes.
     first, second = (weights.astype(np.float32).astype(np.float64) for weights in (first, second))
     gradient = _gradient(which, 0.0, 1e-12)
     parts = [_gradients(gradient, x1, x2, labels, weights, dtype) for weights in (first, second)]
     together = _gradients(gradient, x1, x2, labels, first + factor * second, dtype)
     for result, part1, part2, x in zip(together, *parts, (x1, x2)):
-        # The sum of the weights is rounded once where it enters.
+        # The combined weights are rounded once on input.
         allowed = (2 * GRADIENT * UNIT[dtype] * (np.abs(first) + np.abs(factor * second))
                    / np.sqrt(norms(x.astype(np.float64)) ** 2 + 1e-12))
         assert (norms(result - (part1 + factor * part2)) <= allowed).all()

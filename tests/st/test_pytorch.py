@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Values, gradients and second derivatives against PyTorch's: stored ones everywhere, live ones where torch is."""
+"""Values, gradients and second derivatives against PyTorch's: stored ones, and live ones if torch is installed."""
 import mindspore as ms
 import numpy as np
 import pytest
@@ -24,13 +24,13 @@ from tests.st.evaluation import UNIT, Weighted, norms
 
 GOLDENS = make_pytorch_goldens.load()
 
-# PyTorch holds its constant in a float32; with the same one the two losses are the same function.
+# PyTorch stores its eps in float32; with the same eps, the two losses are the same function.
 PYTORCH_EPS = float(np.float32(1e-12))
 
-# Each loss is allowed 4 spacings at 1, PyTorch's float64 has about as many, and the sums are of 6 losses at most.
+# Each loss may be off by 4 ulp of 1, and PyTorch's by about as much. `_assert_values_agree` scales sums.
 VALUE_ULPS = 8
 
-# A gradient is the difference of two terms, each of the size that `_gradient_scale` gives and a few roundings deep.
+# A gradient is the difference of two terms of size `_gradient_scale`, each with a few roundings.
 GRADIENT_ULPS = 16
 
 # The second derivative adds some ten such terms.
@@ -39,12 +39,12 @@ CURVATURE_ULPS = 64
 
 @pytest.fixture(scope='module')
 def torch():
-    """PyTorch, for the live half of this file; what it answered once is in the goldens."""
+    """PyTorch, for the live tests of this file; its stored results are in the goldens."""
     return pytest.importorskip('torch')
 
 
 class _Squared(nn.Cell):
-    """The squares of the losses; differentiating adds them up, which spares MindSpore's own reductions."""
+    """The squared losses; differentiation sums them, which avoids MindSpore's own reductions."""
 
     def __init__(self, loss):
         super().__init__()
@@ -80,7 +80,7 @@ def _value(case, dtype, loss):
 
 
 def _gradient_of(function):
-    """Made once and called for all cases of one shape, because a graph belongs to it."""
+    """Returns the gradient function; make it once for all cases of a shape, because its graphs belong to it."""
     return ms.grad(function, grad_position=(0, 1))
 
 
@@ -97,7 +97,7 @@ def _curvatures(case, dtype, curvature):
 
 
 def _weights(case):
-    """What each pair's loss is multiplied with before it is differentiated."""
+    """The magnitude of the factor by which each pair's loss is multiplied before it is differentiated."""
     labels = np.atleast_1d(case['labels'])
     if case['reduction'] == 'none':
         return np.abs(np.atleast_1d(case['upstream']))
@@ -105,7 +105,7 @@ def _weights(case):
 
 
 def _gradient_scale(case, x, weights):
-    """The largest gradient a pair with this vector can have: absolute errors follow it, however small the gradient."""
+    """The largest possible norm of each pair's gradient; absolute errors scale with it, however small the gradient."""
     return weights / np.sqrt(norms(case[x]) ** 2 + PYTORCH_EPS)
 
 
@@ -131,14 +131,14 @@ def _assert_curvatures_agree(actual, case, answers, ulp):
 
 def _assert_values_agree(actual, answers, ulp, pairs=make_pytorch_goldens.ROWS):
     assert actual.shape == answers['value'].shape
-    # A sum of n losses may carry the error of n.
+    # A sum of n losses may have n times the error.
     per_pair = 1 if answers['value'].ndim else pairs
     np.testing.assert_allclose(actual, answers['value'], rtol=0, atol=VALUE_ULPS * ulp * per_pair)
 
 
 @pytest.fixture(params=GOLDENS['cases'].values(), ids=GOLDENS['cases'].keys())
 def golden(request):
-    """Each stored case: its inputs and PyTorch's answers."""
+    """Each stored case: its inputs and PyTorch's results."""
     return request.param
 
 
@@ -148,7 +148,7 @@ def test_golden_values(mode, implementation, golden):
 
 @pytest.mark.parametrize('name', ['zero rows none', 'tiny norms none', 'tiny norms sum'])
 def test_golden_values_with_the_default_eps(mode, implementation, name):
-    # PyTorch's constant is smaller by 4e-9 of itself, and a cosine cannot move by a larger part than eps does.
+    # PyTorch's eps is smaller by a relative 4e-9, and a cosine changes by no larger fraction than eps does.
     golden = GOLDENS['cases'][name]
     atol = 4e-9 if golden['value'].ndim else 4e-9 * make_pytorch_goldens.ROWS
     np.testing.assert_allclose(_value(golden, ms.float64, _loss(golden, 1e-12)), golden['value'], rtol=0, atol=atol)
@@ -177,7 +177,7 @@ def test_golden_second_derivatives(mode, implementation, name):
 
 
 def test_golden_values_of_the_function_in_a_graph(implementation):
-    # The margin is a constant of the graph here, and a graph may hold a Python float in float32.
+    # The margin is a constant of the graph here, and a graph may store a Python float as float32.
     golden = GOLDENS['cases']['margin 0.3 none']
 
     @ms.jit
@@ -256,14 +256,14 @@ def test_pytorch_has_nan_for_a_zero_row_in_float16(torch, mode, implementation):
     assert np.isnan(_their_gradient(torch, zeros, ones, labels, 'float16')).all()
 
     assert _ours(zeros, ones, labels, 'float16', reduction='none').tolist() == [1.0, 0.0]
-    # 5e5 by definition, which float16 cannot hold without the weight; two roundings to float16 (1/1024) on the way.
+    # 5e5 by definition, which overflows float16 without the weight; rounded to float16 twice (1/1024).
     gradient = _our_gradient(zeros, ones, labels, 'float16', upstream=2.0 ** -6)
     np.testing.assert_allclose(gradient, [[-5e5 * 2.0 ** -6] * 4, [5e5 * 2.0 ** -6] * 4], rtol=2e-3)
 
 
 @pytest.mark.parametrize(('dtype', 'norm', 'rtol'), [
-    # The two squared norms are in range and their product is not; float16 from a norm of 16 on. float16 and bfloat16
-    # round the result (and hold 0.6 and 0.8 to half a spacing), float32 and float64 have a few roundings.
+    # The squared norms are in range, but their product is not; in float16 from a norm of 16. float16 and bfloat16 round
+    # the result (and 0.6 and 0.8 to half an ulp); float32 and float64 have a few roundings.
     ('float16', 20.0, 2.0 ** -9), ('bfloat16', 1e10, 2.0 ** -6), ('float32', 1e10, 1e-6), ('float64', 1e80, 2e-15)])
 def test_pytorch_has_wrong_values_and_no_gradient_for_large_vectors(torch, mode, implementation, dtype, norm, rtol):
     x1, x2, labels = [[norm, 0.0]] * 2, [[0.6 * norm, 0.8 * norm]] * 2, [1, -1]
@@ -271,14 +271,14 @@ def test_pytorch_has_wrong_values_and_no_gradient_for_large_vectors(torch, mode,
     assert not _their_gradient(torch, x1, x2, labels, dtype).any()
 
     np.testing.assert_allclose(_ours(x1, x2, labels, dtype, reduction='none'), [0.4, 0.6], rtol=rtol)
-    # By the first vector the gradient of the cosine is at right angles to it: 0.8 / norm along the second axis.
+    # The gradient of the cosine with respect to the first vector is orthogonal to it: 0.8 / norm along the second axis.
     expected = np.array([[0.0, -0.8], [0.0, 0.8]]) / norm
     np.testing.assert_allclose(_our_gradient(x1, x2, labels, dtype), expected, rtol=rtol, atol=rtol / norm)
 
 
 @pytest.mark.parametrize(('dtype', 'norm'), [('float32', 1e30), ('float64', 1e200)])
 def test_pytorch_has_nan_where_squares_overflow(torch, dtype, norm):
-    # Where the plain implementation ends too, as its documentation says; here so that a change of theirs is seen.
+    # Beyond the documented limits of plain too; tested here to notice a change in PyTorch.
     x1, x2, labels = [[norm, 0.0]] * 2, [[0.6 * norm, 0.8 * norm]] * 2, [1, -1]
     assert _theirs(torch, x1, x2, labels, dtype, reduction='none').isnan().all()
 
@@ -353,7 +353,7 @@ def test_pytorch_takes_labels_that_cannot_be_dissimilar(torch, mode, implementat
 
 @pytest.mark.parametrize('margin', [5.0, float('nan')])
 def test_pytorch_takes_any_margin(torch, margin):
-    # Its documentation asks for -1 to 1.
+    # Its documentation requires -1 to 1.
     x = [[1.0, 2.0]]
     assert _theirs(torch, x, x, [-1], 'float32', margin=margin).item() != pytest.approx(1.0)
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The report, `python -m ms_cosine_loss`: its numbers against truth, and that one broken part costs no other."""
+"""The report, `python -m ms_cosine_loss`: its numbers against the truth, and that a broken part leaves the others."""
 import copy
 import functools
 import json
@@ -34,7 +34,7 @@ PYTORCH, MINDSPORE = 0.00034258311711488076, 0.0003425479
 
 
 def _keys(part):
-    """Every key, but for the names of environment variables."""
+    """Yields every key except the names of environment variables."""
     for name, value in part.items():
         yield name
         if isinstance(value, dict) and name != 'environment':
@@ -67,14 +67,14 @@ def _collected(implementation):
 
 @pytest.fixture
 def report(implementation):
-    """What either implementation reports, to be changed at will."""
+    """A modifiable copy of the report under each implementation."""
     return copy.deepcopy(_collected(implementation.name))
 
 
 def test_numbers(report):
     selected = report['implementation']['selected']
     for mode in ('graph', 'pynative'):
-        # Contract: 1e-15 from PyTorch in float64, 1e-7 from MindSpore in float32.
+        # The contract: within 1e-15 of PyTorch in float64, within 1e-7 of MindSpore in float32.
         assert abs(report['example']['float64'][mode]['value'] - PYTORCH) <= 1e-15
         assert abs(report['example']['float32'][mode]['value'] - MINDSPORE) <= 1e-7
     assert report['example']['float64']['pytorch_computes']['value'] == PYTORCH
@@ -93,7 +93,7 @@ def test_errors_are_those_from_the_exact_number(report, dtype):
     x1, x2, labels = (np.array(each, dtype) for each in _report.EXAMPLE)
     exact = float(truth.reduced(truth.pair_losses(x1, x2, labels), 'mean'))
     row = report['example'][dtype]
-    # Both are rounded to a float64 from 50 digits.
+    # Both are rounded from 50 digits to float64.
     assert row['exact'] == exact
     for name, judged in row.items():
         if name != 'exact':

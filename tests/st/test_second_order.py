@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Second derivatives against differences of the definition, and MindSpore's transformations of functions."""
+"""Second derivatives against differences of the definition, and MindSpore's function transformations."""
 import math
 
 import mindspore as ms
@@ -25,24 +25,24 @@ from tests.st.evaluation import UNIT, WIDE, array, assert_within, normal, rounde
 
 pytestmark = pytest.mark.usefixtures('mode', 'implementation')
 
-# A second derivative is a sum of half a dozen products that in part cancel, each off by a few units of the dtype; a
-# half one is that of float32 through a gradient that was rounded to half. There is no bfloat16: on CPU MindSpore cannot
-# add up the two gradients that reach a tensor on two ways.
+# A second derivative is a sum of half a dozen products, each off by a few ulp of the dtype, which partly cancel; a half
+# one is that of float32, through a gradient rounded to half. Not in bfloat16, because on CPU MindSpore cannot add two
+# bfloat16 gradients of one tensor.
 RELATIVE = {ms.float16: 8 * UNIT[ms.float16], ms.float32: 40 * UNIT[ms.float32], ms.float64: 40 * UNIT[ms.float64]}
 
 
 def _bent(losses):
-    """Something that is done to the loss afterwards and that has first and second derivatives of its own."""
+    """A function of the loss with first and second derivatives of its own."""
     return losses + losses * losses * losses
 
 
 def _products(function, x1, x2, vector1, vector2, dtype):
-    """The second derivatives of sum(function(x1, x2)) times the vectors, in the current mode."""
+    """The Hessian of sum(function(x1, x2)) times the vectors, in the current mode."""
     first_order = ms.grad(function, (0, 1))
 
     def along(first, second, direction1, direction2):
         gradient1, gradient2 = first_order(first, second)
-        # No reduction here: PyNative has second derivatives of its own sums wrong, and a result's sum is implied.
+        # No reduction: second derivatives of sums are wrong in PyNative, and the sum of a result is implied.
         return gradient1 * direction1, gradient2 * direction2
 
     found = ms.grad(along, (0, 1))(*(tensor(each, dtype) for each in (x1, x2, vector1, vector2)))
@@ -110,7 +110,7 @@ def test_layouts(shape1, shape2, axis):
 
 
 def test_opposite_pairs_at_the_margin_of_no_cosine():
-    # Their cosine is the least, and what curves there must not be lost where rounding puts it below -1.
+    # Their cosine is -1; the second derivatives must not be lost if rounding puts it below.
     x1 = np.random.default_rng(13).integers(1, 10, (20, 5)).astype(np.float64)
     x2, labels, vectors = -3 * x1, np.full(20, -1), (normal(14, (20, 5), ms.float32), normal(15, (20, 5), ms.float32))
     expected = _true_products(x1, x2, labels, *vectors, margin=-1.0)
@@ -120,7 +120,7 @@ def test_opposite_pairs_at_the_margin_of_no_cosine():
 
 @pytest.mark.parametrize('dtype', [ms.float32, ms.float64], ids=str)
 def test_hinge_is_open_where_cosine_is_exactly_the_margin(dtype):
-    # By its roots it is 0.49999….
+    # Computed with square roots, the cosine is 0.49999….
     x1, x2, vectors = np.array([[1.0, 1.0, 0.0]]), np.array([[1.0, 0.0, 1.0]]), [np.array([[1.0, 0.0, 2.0]])] * 2
     labels, settings, loss = np.array([-1]), {'eps': 0, 'reduction': 'sum'}, CosineEmbeddingLoss(0.5, 'sum', eps=0)
     targets = tensor(labels, ms.int32)
@@ -128,7 +128,7 @@ def test_hinge_is_open_where_cosine_is_exactly_the_margin(dtype):
     def function(first, second):
         return loss(first, second, targets)
 
-    # Nothing but the hinge asks for the margin.
+    # Another margin, below the cosine, because only the hinge depends on it.
     expected = _true_products(x1, x2, labels, *vectors, bent=lambda losses: losses, margin=0.25, **settings)
     _assert_close(_products(function, x1, x2, *vectors, dtype), expected, dtype)
 
@@ -160,31 +160,31 @@ def test_third_derivatives(mode, implementation):
         return truth.reduced(losses, 'sum')
 
     with mpmath.workdps(truth.DIGITS):
-        # The central difference, good to step**2 and to the digits of truth over step**3.
+        # A central difference, accurate to step**2 and to the precision of `truth` divided by step**3.
         step = mpmath.mpf(10) ** -10
         expected = float((on_the_line(2 * step) - 2 * on_the_line(step) + 2 * on_the_line(-step)
                           - on_the_line(-2 * step)) / (2 * step ** 3))
     found = (array(third(tensor(x1, ms.float64))) * direction).sum()
     if mode == ms.GRAPH_MODE:
-        # The second derivative's 40 units, and as many terms again of the third.
+        # The second derivative's 40 ulp, and about as much again for the terms of the third.
         assert abs(found - expected) <= 100 * UNIT[ms.float64] * abs(expected)
     elif ms.get_context('device_target') == 'CPU':
-        # MindSpore's PyNative loses terms of the third order there; a release that keeps them makes this test say so.
+        # MindSpore's PyNative loses third-order terms; the test fails once a release keeps them.
         assert abs(found - expected) > 0.01 * abs(expected)
 
 
 @pytest.mark.parametrize('dtype', WIDE, ids=str)
 @pytest.mark.parametrize('eps', [0, 1e-12])
 def test_equal_norms_and_parallel_pairs(eps, dtype):
-    # Where a rule for a tie or a clipped value would show: equal norms, equal vectors, a multiple, nearly equal ones.
-    # The last pair is as far apart as two neighbouring numbers.
+    # Inputs at which ties or clipping would show: equal norms, equal vectors, a multiple, nearly equal vectors. The
+    # vectors of the last pair differ by one or two ulp.
     row = normal(11, 5, dtype)
     x1 = np.tile(row, (5, 1))
     x2 = np.stack([-row[::-1], row, 2 * row, rounded(row + 1e-3 * normal(12, 5), dtype),
                    rounded(row * (1 + UNIT[dtype] * np.array([1, 0, 0, -1, 2])), dtype)])
     if eps > 0:
-        # Another shape than with eps=0: for second derivatives in one shape PyNative takes two constants that differ by
-        # less than about 1e-6 for one another, in whatever network.
+        # Not the shape used with eps=0: in second derivatives in one shape, PyNative confuses constants that differ by
+        # less than about 1e-6, in any network.
         x1, x2 = np.concatenate([x1, x1[:2]]), np.concatenate([x2, x2[:2]])
     shape = x1.shape
     labels, vectors = np.ones(len(x1)), (normal(13, shape, dtype), normal(14, shape, dtype))
@@ -194,7 +194,7 @@ def test_equal_norms_and_parallel_pairs(eps, dtype):
 
 @pytest.mark.parametrize('dtype', WIDE, ids=str)
 def test_short_and_zero_rows(dtype):
-    # Where eps is as large as the squared norm, a second derivative taken with another eps is another number.
+    # With eps comparable to the squared norm, a second derivative with a wrong eps would be far off.
     x1, x2 = normal(35, (4, 3)), normal(36, (4, 3))
     x1[2], x2[3] = 0, 0
     vectors = normal(37, (4, 3), dtype), normal(38, (4, 3), dtype)
@@ -230,7 +230,7 @@ def test_ignored_pairs_of_broadcast_logits_add_nothing():
 
 
 def test_gradient_penalty():
-    # The gradient's own squares, differentiated: twice the second derivatives times the gradient.
+    # The derivative of the squared gradient is twice the Hessian times the gradient.
     x1, x2, labels = normal(23, (3, 4)), normal(24, (3, 4)), np.array([1, -1, 1])
     loss, targets = CosineEmbeddingLoss(margin=-1.0, reduction='sum'), tensor(labels, ms.int32)
     gradient = ms.grad(loss, (0, 1))
@@ -262,7 +262,7 @@ def test_jvp(dtype):
     losses, found = ms.jvp(function, inputs[:2], tuple(tensor(vector, dtype) for vector in vectors))
     true_gradients = truth.gradients(x1, x2, labels, margin=-1.0)
     expected = sum((gradient * vector).sum(1) for gradient, vector in zip(true_gradients, vectors))
-    # 4 units for each loss; each directional derivative is a sum of 6 products of numbers not above 2 or so.
+    # 4 ulp of 1 for each loss; each directional derivative is a sum of 6 products of numbers up to about 2.
     assert_within(array(losses), truth.pair_losses(x1, x2, labels, margin=-1.0), 4 * UNIT[dtype])
     assert_within(array(found), expected, 40 * UNIT[dtype])
 
@@ -288,7 +288,7 @@ def test_vmap_and_vmap_of_grad(reduction):
     labels[1, 2] = 0
     inputs = tensor(x1, ms.float64), tensor(x2, ms.float64), tensor(labels, ms.int32)
     loss = CosineEmbeddingLoss(reduction=reduction, margin=-1.0)
-    # The second logits are mapped over another axis than the first.
+    # The second logits are mapped over a different axis.
     x2 = x2.swapaxes(0, 1)
     losses = array(ms.vmap(loss, in_axes=(0, 1, 0))(*inputs))
     expected = truth.pair_losses(x1, x2, labels, margin=-1.0, axis=2)
@@ -312,7 +312,7 @@ def test_vmap_over_one_side_only():
 
 
 def test_jacrev():
-    # float32, because MindSpore cannot join the types of its own float32 unit vectors and a float64 loss.
+    # float32, because MindSpore cannot join its float32 unit vectors and a float64 loss.
     x1, x2, labels, inputs = _pairs()
     found = ms.jacrev(CosineEmbeddingLoss(reduction='none', margin=-1.0), (0, 1))(*inputs)
     for each, truly in zip(found, truth.gradients(x1, x2, labels, margin=-1.0)):

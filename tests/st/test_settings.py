@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Settings of a Cell that do not change: a compiled graph would keep the old ones."""
+"""The settings of a Cell cannot be changed, because a compiled graph would keep the old ones."""
 import copy
 import functools
 import pickle

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The value of the loss against its definition, for every dtype, layout, label and magnitude."""
+"""The loss against its definition, for every dtype, layout, label and magnitude."""
 import functools
 import math
 
@@ -71,12 +71,12 @@ LAYOUTS = (
 
 
 def test_published_example_float32():
-    # The figure is MindSpore's own print of float32, itself 4e-8 away from the truth.
+    # The number that MindSpore prints in float32, which is 4e-8 from the truth.
     assert abs(value(*(rounded(x, ms.float32) for x in EXAMPLE[:2]), EXAMPLE[2]) - 0.0003425479) <= 1e-7
 
 
 def test_published_example_float64():
-    # The figure is PyTorch's print.
+    # The number that PyTorch prints.
     assert abs(value(*EXAMPLE, ms.float64) - 0.00034258311711488076) <= 1e-15
 
 
@@ -91,7 +91,7 @@ def test_published_example_half(dtype):
 @pytest.mark.parametrize('reduction', REDUCTIONS)
 def test_reductions(reduction, dtype):
     x1, x2 = normal(1, (37, 11), dtype), normal(2, (37, 11), dtype)
-    # The margin is no number of float32: rounding it to one would show in float64.
+    # The margin is not a float32 number, so rounding it to float32 would show in float64.
     labels, margin = signs(3, 37), 0.1
     expected = truth.reduced(truth.pair_losses(x1, x2, labels, margin), reduction)
     actual = value(x1, x2, labels, dtype, margin=margin, reduction=reduction)
@@ -109,7 +109,7 @@ def test_layouts(shape1, shape2, axis):
 
 @pytest.mark.parametrize('dtype', [ms.float16, ms.bfloat16, ms.float32], ids=str)
 def test_broadcasting_in_the_other_dtypes(dtype):
-    # Both repeated, along different axes; the vectors lie across the middle one.
+    # Both are broadcast, along different axes; the vectors are along the middle one.
     x1, x2, labels = normal(45, (2, 67, 1), dtype), normal(46, (1, 67, 3), dtype), signs(47, (2, 3))
     expected = pair_losses(x1, x2, labels)
     assert_within(value(x1, x2, labels, dtype, reduction='none'), expected, tolerance(expected, dtype))
@@ -117,7 +117,7 @@ def test_broadcasting_in_the_other_dtypes(dtype):
 
 @functools.lru_cache
 def _long_vectors(dtype):
-    # Many terms of one sign are where a running sum loses digits: 1e5 of them cost float32 three.
+    # A running sum of many terms of one sign loses digits: 1e5 terms cost float32 three.
     x1, x2 = (rounded(np.abs(normal(seed, (2, 100003))) + seed / 16, dtype) for seed in (7, 8))
     return x1, x2, truth.pair_losses(x1, x2, [1, -1])
 
@@ -167,7 +167,7 @@ OTHER_LABELS = {
     ms.int8: (0, 2, -3, 127, -128),
     ms.int16: (0, 2, -3, 257, -32768),
     ms.int32: (0, 2, -3, 65537, -2147483648),
-    # Each of the last three becomes 1 or -1 where the labels are narrowed to 32 bits.
+    # The last three would become 1 or -1 if narrowed to 32 bits.
     ms.int64: (0, 2, -3, 2 ** 32 + 1, 2 ** 32 - 1, 1 - 2 ** 32),
     ms.float16: (0, 2, -3, 0.5, -0.5, math.nan, math.inf, 1 + 2 ** -10),
     ms.bfloat16: (0, 2, -3, 0.5, -0.5, math.nan, -math.inf, 1 + 2 ** -7),
@@ -208,7 +208,7 @@ def test_labels_dtype_is_free_of_the_logits_dtype(dtype, labels_dtype):
 @pytest.mark.parametrize('dtype', WIDE, ids=str)
 @pytest.mark.parametrize('margin', [-1, -0.3, 0, 0.5, 1])
 def test_margin_around_the_hinge(margin, dtype):
-    # Pairs in the plane whose cosine lies at the margin and ever less beside it, on both sides.
+    # Pairs in the plane whose cosine is the margin, or differs from it by 1e-17 to 0.1 on either side.
     offsets = np.array([0.0] + [sign * 10.0 ** power for power in range(-17, 0) for sign in (1, -1)])
     cosines = np.clip(margin + offsets, -1, 1)
     x1 = rounded(np.tile([3.0, 0.0], (cosines.size, 1)), dtype)
@@ -217,7 +217,7 @@ def test_margin_around_the_hinge(margin, dtype):
     expected = truth.pair_losses(x1, x2, labels, margin)
     actual = value(x1, x2, labels, dtype, margin=margin, reduction='none')
     assert_within(actual, expected, tolerance(expected, dtype))
-    # Beyond the error of the cosine a closed hinge is exactly closed.
+    # Beyond the error of the cosine, a closed hinge gives exactly 0.
     assert (actual[cosines < margin - 1e-5] == 0).all()
     assert (actual >= 0).all()
 
@@ -244,11 +244,11 @@ def _nearly_parallel(dtype):
 @pytest.mark.parametrize(('dtype', 'eps'), DTYPES_AND_EPS, ids=str)
 def test_never_negative(dtype, eps):
     x1, x2 = _nearly_parallel(dtype)
-    # Both labels at once: with the margin of 1 it is a cosine that rounding put above 1 that opens the hinge.
+    # Both labels at once: with a margin of 1, only a cosine that is rounded above 1 opens the hinge.
     labels = np.concatenate([np.ones(3000), -np.ones(3000)])
     losses = value(np.tile(x1, (2, 1)), np.tile(x2, (2, 1)), labels, dtype, reduction='none', eps=eps, margin=1)
     assert losses.min() == 0 if eps == 0 else losses.min() >= 0
-    # And close to what they are: a loss clipped too far would not be negative either.
+    # Also check the values, because a loss clipped too far would not be negative either.
     some = np.arange(0, 3000, 100)
     expected = truth.pair_losses(x1[some], x2[some], np.ones(30), eps=eps)
     assert_within(losses[some], expected, tolerance(expected, dtype))
@@ -263,18 +263,18 @@ def test_equal_vectors_without_eps_cost_exactly_nothing(dtype):
 
 
 def test_equal_vectors_cost_what_eps_makes_of_them():
-    # Lengths of 1e-9 to 1: from almost nothing but eps to almost nothing of it.
+    # Norms from 1e-9 to 1: from dominated by eps to unaffected by it.
     x = normal(30, (50, 7)) * np.logspace(-9, 0, 50)[:, None]
     eps = 1e-12
     expected = eps / ((x * x).sum(1) + eps)
-    # The expectation's own error is a few units of itself, far below what is allowed.
+    # The error of `expected` is a few of its own ulp, far below the tolerance.
     assert_within(value(x, x, np.ones(50), ms.float64, reduction='none'), expected, 4 * UNIT[ms.float64])
 
 
 @pytest.mark.parametrize('dtype', WIDE, ids=str)
 @pytest.mark.parametrize('eps', [1e-300, 1e-3, 100])
 def test_eps(eps, dtype):
-    # Where float32 rounds 1e-300 to 0 it still must give no NaN: these rows are no zeros.
+    # float32 rounds 1e-300 to 0, which must not give NaN: no row is zero.
     x1, x2, labels = normal(31, (20, 5), dtype), normal(32, (20, 5), dtype), signs(33, 20)
     expected = truth.pair_losses(x1, x2, labels, eps=eps)
     assert_within(value(x1, x2, labels, dtype, eps=eps, reduction='none'), expected, tolerance(expected, dtype))
@@ -309,7 +309,7 @@ def test_half_at_the_ends_of_its_range(dtype, eps):
 
 
 def test_half_sums_beyond_its_range_become_infinite_not_wrong():
-    # 70000 losses of 1 add up to more than float16 holds; their mean is still 1.
+    # The sum of 70000 losses of 1 overflows float16; their mean is 1.
     x1, x2 = np.tile([1.0, 0.0], (70000, 1)), np.tile([0.0, 1.0], (70000, 1))
     assert value(x1, x2, np.ones(70000), ms.float16, reduction='mean') == 1
     assert value(x1, x2, np.ones(70000), ms.float16, reduction='sum') == math.inf
@@ -317,8 +317,8 @@ def test_half_sums_beyond_its_range_become_infinite_not_wrong():
 
 @pytest.mark.parametrize('dtype', WIDE, ids=str)
 def test_norms_near_the_ends_of_the_range(dtype):
-    # The large squared norms are near the end of the range and their product is far beyond it. The small ones keep the
-    # squares of single elements normal: some processors round what is less to 0.
+    # The large squared norms are near the end of the range, and their product is far beyond it. The small ones keep the
+    # squares of single elements normal, because some processors flush subnormal numbers to 0.
     large, small = {ms.float32: (1e19, 1e-15), ms.float64: (1e153, 1e-145)}[dtype]
     unit1, unit2 = normal(35, (8, 6)), normal(36, (8, 6))
     unit1 /= np.linalg.norm(unit1, axis=1, keepdims=True)
@@ -378,7 +378,7 @@ def test_empty_batch(dtype):
 
 @pytest.mark.parametrize('dtype', DTYPES, ids=str)
 def test_empty_vectors_have_cosine_zero(dtype):
-    # As in PyTorch: the sums over nothing are 0, so it is the case of two zero rows.
+    # As in PyTorch: sums over nothing are 0, so the vectors count as rows of zeros.
     x, labels = np.zeros((3, 0)), np.array([1, -1, 0])
     for eps in (0, 1e-12):
         np.testing.assert_array_equal(value(x, x, labels, dtype, reduction='none', margin=-0.25, eps=eps), [1, 0.25, 0])
@@ -402,7 +402,7 @@ def test_broadcast_against_an_empty_batch():
 
 
 def test_inputs_that_are_views():
-    # Transposed and sliced tensors need not lie in memory in the order of their axes.
+    # Transposed and sliced tensors need not be contiguous in memory.
     base1, base2 = normal(42, (5, 6)), normal(43, (5, 12))
     loss = CosineEmbeddingLoss(reduction='none')
 

@@ -11,9 +11,9 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""MindSpore's own loss: a second witness where it is right, and what it gets wrong where it is not.
+"""MindSpore's own loss: a cross-check where it is right, and what it gets wrong where it is not.
 
-Each test of a fault asserts first that theirs has it: a MindSpore release that mends one makes just that test say so.
+Each test of a fault first asserts that MindSpore's loss has it, so that the test fails once MindSpore fixes it.
 """
 import mindspore as ms
 import numpy as np
@@ -51,7 +51,7 @@ def test_equal_where_mindspore_is_right(shape, reduction):
     labels = signs(3, shape[:1] + shape[2:])
     theirs = _theirs(x1, x2, labels, margin=0.25, reduction=reduction)
     ours = value(x1, x2, labels, margin=0.25, reduction=reduction)
-    # Theirs keeps 3e-7 or so for each pair; a sum has the errors of 20 pairs.
+    # Theirs is accurate to about 3e-7 for each pair; a sum has the errors of 20 pairs.
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6 * (20 if reduction == 'sum' else 1))
 
 
@@ -60,7 +60,7 @@ def test_gradient_equal_where_mindspore_is_right():
     inputs = tensor(x1, ms.float32), tensor(x2, ms.float32), tensor(labels, ms.int32)
     theirs = ms.grad(nn.CosineEmbeddingLoss(reduction='sum', margin=0.25), (0, 1))(*inputs)
     for mine, other in zip(gradients(x1, x2, labels, reduction='sum', margin=0.25), theirs):
-        # Elements below 1, of which theirs keeps 3e-7 or so.
+        # Elements below 1, for which theirs is accurate to about 3e-7.
         np.testing.assert_allclose(mine, array(other), rtol=0, atol=1e-6)
 
 
@@ -73,20 +73,20 @@ def test_zero_row():
 
     expected = truth.reduced(truth.pair_losses(x1, x2, labels), 'mean')
     assert_within(value(x1, x2, labels), expected, tolerance(expected, ms.float32))
-    # 1e6 times the other vector's direction for the row of zeros; each a product of half a dozen roundings.
+    # For the row of zeros, 1e6 times the other vector's direction; each result has half a dozen roundings.
     for found, true in zip(gradients(x1, x2, labels), pair_gradients(x1, x2, labels, 0.5)):
         assert_rows_within(found, true, 4 * UNIT[ms.float32])
 
 
 def test_large_vectors():
-    # Where PyTorch is wrong, theirs is right: no square overflows.
+    # PyTorch is wrong here, but theirs is right: no square overflows.
     x1, x2, labels = np.array([[1e10, 0.0]]), rounded([[0.6e10, 0.8e10]], ms.float32), np.array([1])
     for loss in (_theirs(x1, x2, labels), value(x1, x2, labels)):
         assert abs(loss - 0.4) <= 4 * UNIT[ms.float32]
 
 
 def test_float16_overflow():
-    # The squares of 300 are beyond float16.
+    # 300² overflows float16.
     x1, x2, labels = np.full((1, 4), 300.0), np.array([[300.0, 300.0, 300.0, -300.0]]), np.array([1])
     assert np.isnan(_theirs(x1, x2, labels, ms.float16))
 

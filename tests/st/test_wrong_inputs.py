@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a wrong argument raises: the type, and the text to the letter, the same from every entry in both modes."""
+"""The errors of wrong arguments: type and exact message, the same from every entry point in both modes."""
 import fractions
 import warnings
 
@@ -32,7 +32,7 @@ Y = ((4,), ms.int32)
 
 ALL_THREE = ' Pass all of logits_x1, logits_x2 and labels.'
 ONE_FOR_EACH = ' Pass one label for each pair, such as mindspore.Tensor([1, -1]).'
-# Each with what to type in its place, and in place of labels.
+# Each with the advice for logits, and for labels.
 NO_TENSORS = {
     'list': ([[1.0, 2.0]], ' Pass mindspore.Tensor({}).', ' Pass mindspore.Tensor({}).'),
     'tuple': (([1.0, 2.0],), ' Pass mindspore.Tensor({}).', ' Pass mindspore.Tensor({}).'),
@@ -50,7 +50,7 @@ def _no_tensor(position, name, kind):
             f"the '{name}' must be a Tensor, but got {kind}.{advice[name == 'labels'].format(name)}")
 
 
-# Name: settings, (shape, dtype) of a Tensor or another object for each of the three inputs, error, text.
+# Name: settings, (shape, dtype) of a Tensor or another object for each of the three inputs, error, message.
 INPUTS = {
     **{f'{name} {kind}': _no_tensor(position, name, kind)
        for position, name in enumerate(('logits_x1', 'logits_x2', 'labels')) for kind in NO_TENSORS},
@@ -115,7 +115,7 @@ INPUTS = {
     'lengths 3 and 2': ({}, X, ((4, 2), ms.float32), Y, ValueError,
                         "the 'logits_x1' and 'logits_x2' must have the same length along axis 1, "
                         "but got shapes (4, 3) and (4, 2)."),
-    # A length of 1 along the axis of the vectors is a vector of one element, not something to repeat.
+    # A length of 1 along the axis of the vectors is a vector of one element, which does not broadcast.
     'lengths 3 and 1': ({'axis': -1}, X, ((4, 1), ms.float32), Y, ValueError,
                         "the 'logits_x1' and 'logits_x2' must have the same length along axis 1, "
                         "but got shapes (4, 3) and (4, 1)."),
@@ -204,10 +204,10 @@ def _within_network(**settings):
     return _Network(CosineEmbeddingLoss(**settings))
 
 
-# Other ways to reach the loss than the Cell itself: each takes the settings and returns what takes the three inputs.
+# Ways to call the loss other than the Cell itself: each takes the settings and returns a function of the three inputs.
 ENTRIES = {'function': _function, 'jit': _jitted, 'network': _within_network}
 
-# One input for each check, for what need not be asked of every input.
+# One input for each check, for tests that do not need all inputs.
 FEW = ('logits_x1 list', 'labels NoneType', 'labels uint8', 'float16 and float32', 'labels (N, 1)', 'ranks 2 and 3',
        'lengths 3 and 1', 'batches 4 and 2', 'axis 2 of rank 2')
 
@@ -220,7 +220,7 @@ def _as_input(described):
 
 
 def _assert_says(raised, text):
-    # MindSpore may put a call stack below the sentence.
+    # MindSpore may append a call stack.
     assert str(raised.value).split('\n')[0] == f"For 'CosineEmbeddingLoss', {text}"
 
 
@@ -252,14 +252,14 @@ def test_wrong_setting_of_the_cell_is_named_by_the_constructor(settings, error, 
     _assert_says(raised, text)
 
 
-# Without the mode, which changes neither a call outside of a graph nor what `jit` compiles.
+# Not in both modes, because the mode affects neither a call outside a graph nor what `jit` compiles.
 @pytest.mark.parametrize('entry', [_function, _jitted], ids=['function', 'jit'])
 @pytest.mark.parametrize(('settings', 'error', 'text'), SETTINGS.values(), ids=SETTINGS.keys())
 def test_wrong_setting_of_the_function_is_named(entry, settings, error, text):
     _assert_named(entry(**settings), X, X, Y, error, text)
 
 
-# Calls that Python would refuse, each in a function of its own because a graph reads its source.
+# Calls that Python would reject, each in a separate function, because a graph parses its source.
 
 def _pytorchs_names(loss, x, y):
     return loss(input1=x, input2=x, target=y)
@@ -296,7 +296,7 @@ def _dim(loss, x, y):
 OF_FUNCTION = 'the arguments must be (logits_x1, logits_x2, labels, margin, reduction, *, axis, eps), but got'
 OF_CELL = 'the arguments must be (logits_x1, logits_x2, labels), but got'
 
-# What the function and the Cell were called with, and what to type.
+# What was passed, and the suggested calls of the function and of the Cell.
 CALLS = {
     _pytorchs_names: ("'input1', 'input2' and 'target'",
                       'cosine_embedding_loss(logits_x1=input1, logits_x2=input2, labels=target)',
@@ -337,7 +337,7 @@ def _by_function(call):
 
 
 def _by_cell(call):
-    # In graph mode it is the Cell that is compiled.
+    # In graph mode, the Cell is compiled.
     def function(x, y):
         return call(CosineEmbeddingLoss(), x, y)
     return function
@@ -349,7 +349,7 @@ CALLERS = {'function': (_by_function, OF_FUNCTION), 'jit': (lambda call: ms.jit(
 
 def _assert_call_refused(caller, call, error, text):
     if caller is _Calling and call is not _get_loss and ms.get_context('mode') == ms.GRAPH_MODE:
-        # MindSpore counts the arguments itself while it compiles a Cell within another.
+        # MindSpore checks the arguments itself when it compiles a Cell within another.
         with pytest.raises((TypeError, RuntimeError), match='parameters number of the function|keyword argument'):
             caller(call)(_as_input(X), _as_input(Y))
         return
@@ -433,11 +433,11 @@ def test_the_same_cell_works_after_an_error(mode):
     for labels in (Tensor([[1], [1]], ms.int32), Tensor([True, True])):
         with pytest.raises((TypeError, ValueError)):
             loss(logits, opposite, labels)
-        # Each cosine is -1 by inspection.
+        # Each cosine is -1.
         assert loss(logits, opposite, Tensor([1, -1], ms.int32)).asnumpy().tolist() == [2.0, 0.0]
 
 
-# `int` is a real number, and so are NumPy's scalars and fractions: what the check lets in has to work.
+# `int`, NumPy's scalars and fractions are real numbers too: whatever passes the check must work.
 @pytest.mark.parametrize('entry', [CosineEmbeddingLoss, _function], ids=['cell', 'function'])
 @pytest.mark.parametrize(('margin', 'eps', 'dtype'), [
     (1, 0, ms.float64), (np.float32(0.5), np.float32(0), ms.float32), (np.float64(0.5), np.float64(1e-12), ms.float64),
@@ -446,7 +446,7 @@ def test_the_same_cell_works_after_an_error(mode):
 def test_any_real_number_is_taken(mode, entry, margin, eps, dtype):
     loss = entry(margin=margin, eps=eps, reduction='none')
     logits = Tensor([[0.0, 2.0], [3.0, 4.0]], dtype)
-    # The cosine is 1 but for 1e-12 / 4.
+    # The cosine is 1 up to 1e-12 / 4.
     losses = loss(logits, logits, Tensor([-1, -1], ms.int32)).asnumpy()
     np.testing.assert_allclose(losses, [1 - float(margin)] * 2, rtol=0, atol=1e-6)
 
@@ -501,7 +501,7 @@ def test_labels_that_are_warned_of(labels):
     assert len(_warnings_of(_function, labels)) == 1
 
 
-# Three with a label that is neither, one without a pair to be ignored, a mask, and one that takes time to look at.
+# Three with labels other than 0 and 1, one without 0, an empty batch, a mask, and one that is too large to inspect.
 @pytest.mark.on_cpu
 @pytest.mark.usefixtures('_first_calls')
 @pytest.mark.parametrize('labels', [[0, 1, -1], [0, 2], Tensor([0.5, 0.0, 1.0]), [1, 1], [], [[0, 1], [1, 1]],

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The call that was meant, of many that Python would refuse."""
+"""The suggested call in the errors of calls that Python would reject."""
 import inspect
 import pickle
 
@@ -31,7 +31,7 @@ def _assert_refused(call, arguments, keywords, taken, came, right):
                                  f'Call {right}.')
 
 
-# PyTorch's rule for the deprecated ones: reduce first, None for True.
+# PyTorch's rule for the deprecated arguments: reduce takes precedence, and None means True.
 @pytest.mark.parametrize(('arguments', 'keywords', 'came', 'settings'), [
     ((0.5, None, None, 'mean'), {}, '4 by position', "margin=0.5, reduction='mean'"),
     ((0.5, None, None, 'sum'), {}, '4 by position', "margin=0.5, reduction='sum'"),

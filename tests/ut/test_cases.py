@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The choice of the implementation by itself, among made-up ones."""
+"""The choice of test cases by tests/conftest.py, among mock tests."""
 import itertools
 import types
 
@@ -30,7 +30,7 @@ def test_each_value_meets_each_mode_and_implementation():
     items = [_Item('f', mode=mode, implementation=implementation, dtype=dtype, reduction=reduction)
              for mode, implementation, dtype, reduction in itertools.product(range(2), range(2), range(4), range(3))]
     chosen = [each.callspec.indices for each in each_value_once(items)]
-    # As many as the pairs of a mode and a value of the longest parameter.
+    # As many as there are pairs of a mode and a value of the longest parameter.
     assert len(chosen) == 2 * 4
     for name in ('mode', 'implementation'):
         for index in range(2):

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Every rule of the arguments by itself, at its boundaries, without running anything on a device."""
+"""Every rule for the arguments in isolation, at its boundaries, without running anything on a device."""
 import math
 from unittest import mock
 
@@ -162,7 +162,7 @@ def test_type_is_asked_before_the_range():
                                                   (None, 'NoneType'), (np.ones(3), 'ndarray'), ('x', 'str')],
                          ids=lambda value: type(value).__name__)
 def test_what_is_not_a_tensor_is_named(position, name, value, type_name):
-    # The values beside it are no Tensors either, but said to be: the answer alone decides.
+    # The other values are not Tensors either, but passed off as such: only the flag counts.
     answers = [index != position for index in range(3)]
     advice = f' Pass mindspore.Tensor({name}).'
     if type_name == 'str':
@@ -295,7 +295,7 @@ def test_labels_of_another_shape_are_refused(shape1, shape2, labels_shape, axis,
                     _shapes, shape1, shape2, labels_shape, axis)
 
 
-# A length is open as None or -1, a rank as None or (-2,), whichever MindSpore hands over.
+# MindSpore passes an unknown length as None or -1, and an unknown rank as None or (-2,).
 @pytest.mark.parametrize('unknown', [None, -1], ids=repr)
 def test_open_lengths_are_taken_to_fit(unknown):
     u = unknown
@@ -307,7 +307,7 @@ def test_open_lengths_are_taken_to_fit(unknown):
     assert _shapes((u, u), (u, u), (u,), -1) == 1
     assert _shapes((u, u, u), (u, u, u), (u, u), 0) == 0
     assert _shapes((u,), (3,), ()) == 0
-    # One anchor against a batch of open length: the labels may have any length.
+    # One anchor against a batch of unknown length: the labels may have any length.
     assert _shapes((1, 3), (u, 3), (9,)) == 1
 
 
@@ -332,10 +332,10 @@ def test_what_open_lengths_leave_known_is_checked(unknown):
 
 @pytest.mark.parametrize('unknown', [None, (-2,)], ids=repr)
 def test_an_open_rank_is_taken_to_fit(unknown):
-    # With no rank at all the axis cannot be counted from the front.
+    # Without any known rank, the axis cannot be counted from the front.
     assert _shapes(unknown, unknown, unknown, -1) == -1
     assert _shapes(unknown, unknown, (4,), 1) == 1
-    # One rank is enough to count it.
+    # One known rank is enough.
     assert _shapes(unknown, (4, 3), (4,), -1) == 1
     assert _shapes((4, 3), unknown, (4,), -2) == 0
     assert _shapes((4, 3), (4, 3), unknown, -1) == 1

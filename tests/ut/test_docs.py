@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The Chinese pages: the code is that of the English ones, whose examples are run, and lines do not wrap."""
+"""The Chinese pages: their code is that of the English ones, whose examples are run, and their lines do not wrap."""
 import pathlib
 import re
 
@@ -38,6 +38,6 @@ def test_translated_pages_show_the_same_code(name):
 
 @pytest.mark.parametrize('name', PAGES)
 def test_chinese_paragraphs_do_not_wrap(name):
-    # A line break would be shown as a space.
+    # A line break would be rendered as a space.
     text = PAGES[name][1].read_text(encoding='utf-8')
     assert not re.findall(r'.*[\u3000-\u9fff\uff00-\uffef][ \n][\u3000-\u9fff\uff00-\uffef].*', text)

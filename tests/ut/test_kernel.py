@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The kernel called directly, from threads that share it and forked processes; and what it and Python both say."""
+"""The kernel called directly, from concurrent threads and forked processes, and definitions it shares with Python."""
 import pathlib
 import re
 import runpy
@@ -61,7 +61,7 @@ def test_several_threads_at_once_get_what_one_gets():
 
 
 def test_a_forked_child_has_threads_of_its_own():
-    # The parent's are asleep in the pool that the child inherits.
+    # The parent's threads do not exist in the child, although it inherits the pool.
     code = textwrap.dedent("""
         import os
         from tests.ut.test_kernel import _kernel
@@ -109,7 +109,7 @@ def test_python_and_the_kernel_agree_on_what_a_call_means():
 
 
 def _setup(**environment):
-    """The names of setup.py."""
+    """Runs setup.py with setuptools.setup mocked; returns its globals."""
     with unittest.mock.patch('setuptools.setup'), unittest.mock.patch.dict('os.environ', MS_COSINE_LOSS_OPENMP='',
                                                                            **environment):
         return runpy.run_path(str(HERE / 'setup.py'))
@@ -118,7 +118,7 @@ def _setup(**environment):
 @pytest.mark.parametrize(('platform', 'sets'), [('linux-x86_64', {'baseline', 'avx2', 'avx512'}),
                                                 ('linux-aarch64', {'baseline'})])
 def test_a_build_for_another_platform_takes_its_instruction_sets(platform, sets):
-    # The variable by which a cross-build tells Python what it is for.
+    # A cross-build sets this variable to its target platform.
     assert set(_setup(_PYTHON_HOST_PLATFORM=platform)['INSTRUCTION_SETS']) == sets
 
 
@@ -129,6 +129,6 @@ def test_the_kernel_is_tested_with_the_flags_that_it_is_installed_with():
     flags, *sets = [line.split() for line in printed.stdout.splitlines()]
     setup = _setup()
     assert {name: given for name, *given in sets} == setup['INSTRUCTION_SETS']
-    # Warnings are for who develops it; what stands in `installed` makes a library, and fast.
+    # Tests add warnings; installed builds add flags for optimization and for a shared library.
     installed = {'-O3', '-fPIC', '-fvisibility=hidden', '-fno-fast-math', '-g0'}
     assert set(flags) - {'-Wall', '-Wextra', '-Werror'} == set(setup['FLAGS']) - installed

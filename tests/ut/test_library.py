@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A package whose compiled library is not what it should be: plain serves, and the reason is told."""
+"""With a missing or damaged library, plain takes over and the reason is reported."""
 import pytest
 
 from ms_cosine_loss.implementations import native
@@ -21,7 +21,7 @@ from tests.processes import copied_package, run
 _ANSWER = ['-m', 'tests.by_hand.failure_modes.answer']
 
 
-# tests/by_hand/failure_modes has more of them, and the same for a folder that is closed.
+# tests/by_hand/failure_modes tries all of them, and read-only folders.
 @pytest.mark.parametrize('damage', ['missing', 'truncated', 'all but its last byte', 'empty', 'for another processor'])
 def test_without_a_library_that_loads(tmp_path, damage):
     inflict, reason = DAMAGES[damage]
@@ -33,11 +33,11 @@ def test_a_source_folder_without_a_library_says_so(tmp_path):
     package = copied_package(tmp_path)
     (package / native.LIBRARY.name).unlink(missing_ok=True)
     (tmp_path / 'setup.py').touch()
-    # The answer leaves out where the package's folder is.
+    # answer.py removes the path of the package's folder.
     assert run(_ANSWER, tmp_path, ahead=[tmp_path]) == (
         'right, by plain, because the source folder ms_cosine_loss was imported, in which no kernel was built; run '
         f"from another folder to import what is installed, or run 'pip install -e .' in {tmp_path}")
-    # What a build has left is the better reason.
+    # The record of a failed build takes precedence.
     (package / native.BUILD_FAILURE.name).write_text('no compiler', 'utf-8')
     assert run(_ANSWER, tmp_path, ahead=[tmp_path]).endswith(
         'because the kernel was not built when the package was installed (no compiler)')
@@ -45,7 +45,7 @@ def test_a_source_folder_without_a_library_says_so(tmp_path):
 
 @pytest.mark.skipif(not native.LIBRARY.exists(), reason='the kernel was not built')
 def test_stays_while_its_threads_may_sleep_in_it(tmp_path):
-    # MindSpore opens and closes the library of a graph that was loaded; without the package nobody else holds it.
+    # MindSpore opens and closes the library of a loaded graph; without the package, nothing else keeps it open.
     code = ('import _ctypes\n'
             f'_ctypes.dlclose(_ctypes.dlopen({str(native.LIBRARY)!r}, 2))\n'
             f'print({native.LIBRARY.name!r} in open("/proc/self/maps").read())')

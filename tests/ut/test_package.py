@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What the package says of itself: its metadata, its public names, and the operators that it builds on."""
+"""The package's metadata, its public names, and the operators that it uses."""
 import ast
 import importlib.metadata
 import importlib.resources
@@ -29,10 +29,10 @@ import ms_cosine_loss
 
 NAMESPACES = {'ops': ops, 'mint': mint, 'nn': nn}
 
-# Names of these namespaces that compute nothing on a device.
+# Names in these namespaces that do not compute on a device.
 NO_OPERATORS = {'ops.constexpr'}
 
-# What Python's operators on Tensors are. Those on a plain int are counted with them, which asks too much of nobody.
+# MindSpore's operators for Python's. Those on plain numbers count too, which does no harm.
 OPERATORS = {ast.Add: 'ops.add', ast.Sub: 'ops.sub', ast.Mult: 'ops.mul', ast.Div: 'ops.div',
              ast.FloorDiv: 'ops.floor_div', ast.Mod: 'ops.floor_mod', ast.Pow: 'ops.pow', ast.MatMult: 'ops.matmul',
              ast.USub: 'ops.neg', ast.Invert: 'ops.bitwise_not', ast.Not: 'ops.logical_not',
@@ -49,7 +49,7 @@ TREES = {str(path.relative_to(FOLDER)): ast.parse(path.read_text('utf-8')) for p
 
 
 def _named_operators(tree):
-    """Each operator that a module names, as 'ops.select' or 'mint.sum'."""
+    """Yields each operator that a module names, such as 'ops.select' or 'mint.sum'."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in NAMESPACES:
             yield f'{node.value.id}.{node.attr}'
@@ -59,7 +59,7 @@ def _named_operators(tree):
 
 
 def _python_operators(tree):
-    """Each operator that Python's own signs may stand for."""
+    """Yields each operator that a Python operator may call on Tensors."""
     for node in ast.walk(tree):
         if isinstance(node, (ast.BinOp, ast.UnaryOp, ast.AugAssign)):
             yield OPERATORS[type(node.op)]
@@ -74,7 +74,7 @@ def _operators():
     for tree in TREES.values():
         named = set(_named_operators(tree)) - NO_OPERATORS
         found |= named
-        # Signs count where there are Tensors, which is where operators are named.
+        # Python operators count only in modules with Tensors, which also name operators.
         if any(name.startswith(('ops.', 'mint.')) for name in named):
             found |= set(_python_operators(tree))
     return sorted(found)
@@ -86,12 +86,12 @@ def _platforms(operator):
     documented = re.search(r'Supported Platforms:\s*\n\s*(.+)', docstring)
     if documented:
         return set(documented[1].split())
-    # Some say no more than where to look.
+    # Some only refer to another operator.
     return _platforms(re.search(r'(?:Alias for|Refer to) :func:`mindspore\.(\w+\.\w+)', docstring)[1])
 
 
 def test_operators_are_found():
-    # Without these the test below would pass for having nothing to read.
+    # The test below would pass if no operators were found.
     assert {'mint.sum', 'ops.select', 'ops.sqrt', 'ops.mul', 'ops.div'} <= set(_operators())
 
 
@@ -101,7 +101,7 @@ def test_operator_is_documented_for_every_device(operator):
 
 
 def test_nothing_sets_the_device_or_the_mode():
-    # They are the user's.
+    # These settings belong to the user.
     for tree in TREES.values():
         names = {getattr(node, 'attr', getattr(node, 'id', '')) for node in ast.walk(tree)}
         assert not names & {'set_context', 'set_device', 'set_auto_parallel_context', 'set_seed'}
@@ -144,7 +144,7 @@ def test_public_signature(name, signature):
 
 
 @pytest.mark.parametrize(('name', 'specifier'), [
-    # MindSpore's wheels fail at the first operation beside NumPy 2.
+    # MindSpore's wheels fail at the first operation with NumPy 2.
     ('mindspore', '>=2.7,<3'), ('numpy', '>=1.25,<2')])
 def test_requirement_is_in_the_metadata(name, specifier):
     requirements = [Requirement(line) for line in importlib.metadata.requires('ms_cosine_loss')]

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The choice of the implementation by itself, among made-up ones."""
+"""The choice of the implementation, among mock ones and in the package."""
 import dataclasses
 import os
 import pathlib
@@ -234,10 +234,10 @@ os.waitpid(child, 0)
 
 
 def test_a_process_forked_from_one_that_has_computed_is_refused():
-    # It would wait for threads that are not there.
+    # It would wait for threads that do not exist in the child.
     assert _printed(FORKED.format(has_computed=True)).startswith(
         "For 'CosineEmbeddingLoss', this process was forked from one that had used it")
-    # 4 units of float32 at 1, which is what plain may be off by.
+    # 4 ulp of 1 in float32, the tolerance of plain.
     assert abs(float(_printed(FORKED.format(has_computed=False))) - 0.04) <= 4 * 2.0 ** -23
 
 

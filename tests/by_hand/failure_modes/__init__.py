@@ -13,6 +13,6 @@
 # limitations under the License.
 """Failures that the package must survive: each ends in a right answer or in one clear error.
 
-``python -m pytest tests/by_hand/failure_modes`` tries all of them; ``python -m tests.by_hand.failure_modes`` tries
+``python -m pytest tests/by_hand/failure_modes`` tries all of them; ``python -m tests.by_hand.failure_modes`` runs
 longer and prints what happened.
 """

@@ -16,7 +16,7 @@
     python -m tests.by_hand.failure_modes [--seconds 60] [--steps 20000] [-k EXPRESSION] [--csv FILE]
 
 takes about 50 minutes on two cores; ``python -m pytest tests/by_hand/failure_modes`` runs threads and training for less
-time. docs/data/failure_modes.csv is the file of the documentation.
+time. The documentation uses docs/data/failure_modes.csv.
 """
 import argparse
 import csv
@@ -30,7 +30,7 @@ from tests.processes import ROOT
 
 
 class _Table:
-    """A pytest plugin that keeps what each test says of its fault, in the order of the tests."""
+    """A pytest plugin that records the outcome of each test's fault, in the order of the tests."""
 
     def __init__(self):
         self.rows = []
@@ -47,14 +47,14 @@ class _Table:
             outcome = dict(report.user_properties).get('outcome', '')
             if not report.passed:
                 outcome = f'FAILED: {report.longreprtext.splitlines()[-1]}'
-            # Where the checkout lies is nobody's business.
+            # Remove the path of the checkout.
             row = {'fault': self._faults[report.nodeid], 'outcome': outcome.replace(f'{ROOT}{os.sep}', '')}
             self.rows.append(row)
             print('\n|', ' | '.join(row.values()), '|', flush=True)
 
 
 def main():
-    """Tries them, prints the table and writes it where asked."""
+    """Tries all failure modes, prints the table and writes it where asked."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
     parser.add_argument('--seconds', default='60', help='how long threads call at once')
     parser.add_argument('--steps', default='20000', help='how many training steps are watched')

@@ -11,11 +11,11 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Pairs of vectors whose loss and gradient are known as fractions, and whether the loss gives them here.
+"""Checks the loss on pairs of vectors whose loss and gradient are simple fractions.
 
     python -m tests.by_hand.failure_modes.answer
 
-prints what computed them.
+prints which implementation computed them, and why.
 """
 import pathlib
 
@@ -27,14 +27,14 @@ import ms_cosine_loss
 
 MODES = {'graph': ms.GRAPH_MODE, 'pynative': ms.PYNATIVE_MODE}
 
-# Of (a, b) and (b, a) with a² + b² = c² the cosine is 2ab / c², none of them near 1, where plain promises less.
+# For a² + b² = c², the cosine of (a, b) and (b, a) is 2ab / c². None is near 1, where plain promises less.
 TRIPLES = ((3, 4, 5), (5, 12, 13), (8, 15, 17), (7, 24, 25), (11, 60, 61), (12, 35, 37), (9, 40, 41), (28, 45, 53))
-# Twice the 4 units at 1 that a loss may be off by in float32; a gradient is its own size's.
+# Twice the 4 ulp of 1 allowed for a float32 loss; for a gradient, relative to its largest element.
 TOLERANCE = 2 ** -20
 
 
 class Pairs:
-    """`rows` equal similar pairs of vectors, each `copies` times a triple's."""
+    """`rows` identical similar pairs, whose vectors repeat (a, b) and (b, a) of a triple `copies` times."""
 
     def __init__(self, triple=TRIPLES[0], rows=1, copies=1):
         a, b, c = triple
@@ -52,7 +52,7 @@ class Pairs:
         return Tensor(self.x1), Tensor(self.x2), Tensor(self.labels)
 
     def check(self, loss, gradients=()):
-        """Raises if they are wrong."""
+        """Raises AssertionError if the loss or a gradient is wrong."""
         np.testing.assert_allclose(loss, self.loss, atol=TOLERANCE)
         for found, true in zip(gradients, self.gradients):
             np.testing.assert_allclose(found, true, atol=TOLERANCE * np.abs(true).max())
@@ -70,7 +70,7 @@ def value_and_gradient(pairs):
 
 
 def main():
-    """Checks in both modes."""
+    """Checks value and gradient in both modes."""
     for mode in MODES.values():
         ms.set_context(mode=mode)
         value(Pairs())

@@ -11,10 +11,11 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Eight threads that call at once: python -m tests.by_hand.failure_modes.calling WHAT SECONDS MODE.
+"""Calls from eight threads at once: python -m tests.by_hand.failure_modes.calling WHAT SECONDS MODE.
 
-WHAT is kernel, the library alone; native or plain, one thread at a time inside MindSpore; 'native at once', 'plain at
-once'; or product, MindSpore's own, at once. Prints how many calls were made and how many were wrong.
+WHAT is kernel, the library alone; native or plain, one thread at a time inside MindSpore; 'native at once' or 'plain at
+once'; or product, MindSpore's multiplication, at once. Prints the number of calls, or what went wrong in how many
+threads.
 """
 import contextlib
 import sys
@@ -30,8 +31,7 @@ from benchmarks.kernel import Kernel
 from tests.by_hand.failure_modes.answer import MODES, TRIPLES, Pairs
 from tests.processes import first_line
 
-# Some above the size from which the kernel's own threads share the work; few rows, because the rounding of a mean of
-# many is no matter of threads.
+# Some are large enough for the kernel's own threads. Few rows, so that the rounding of a long mean does not matter.
 ROWS = (1, 3, 64, 2, 70, 31, 50, 5)
 COPIES = (1, 64, 1024, 300, 1000, 7, 1500, 999)
 
@@ -83,7 +83,7 @@ def _caller(what, pairs, lock):
 
 
 def main(what, seconds, mode):
-    """Calls, and prints."""
+    """Calls from all threads until the time is up, and prints the outcome."""
     ms.set_context(mode=MODES[mode])
     lock = contextlib.nullcontext() if what.endswith('at once') else threading.Lock()
     if what not in ('kernel', 'product'):

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""How long the tests that take time run, and where a test records what happened."""
+"""Options for the duration of long tests, and the fixture with which a test records what happened."""
 import functools
 
 import pytest
@@ -24,5 +24,5 @@ def pytest_addoption(parser):
 
 @pytest.fixture
 def outcome(record_property):
-    """Called with what happened, for the table of ``python -m tests.by_hand.failure_modes``."""
+    """A function that records what happened, for the table of ``python -m tests.by_hand.failure_modes``."""
     return functools.partial(record_property, 'outcome')

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Ways in which the library in an installed package can be unfit."""
+"""Ways to make the library of an installed package unusable."""
 from ms_cosine_loss.implementations import native
 
 
@@ -50,7 +50,7 @@ def _text(library):
 
 
 def _other_processor(library):
-    # The field of the ELF header that says so.
+    # The field e_machine of the ELF header.
     content = bytearray(library.read_bytes())
     content[18:20] = b'\x16\x00'
     library.write_bytes(content)
@@ -64,7 +64,7 @@ def _folder(library):
 _UNFIT = 'the kernel cannot be loaded ('
 _CUT_SHORT = f'{_UNFIT}{native.LIBRARY.name} is cut short)'
 
-# What is done to the library, and how the reason begins that the package gives for not using it.
+# How to damage the library, and the start of the package's reason for not using it.
 DAMAGES = {
     'missing': (_missing, 'the kernel was not built when the package was installed (no compiler)'),
     'missing without a record': (_without_reason, 'the kernel was not built when the package was installed ('),

@@ -11,12 +11,12 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A process forked from one that has computed a loss.
+"""Computes a loss in a process forked from one that has computed a loss.
 
     python -m tests.by_hand.failure_modes.forked WAY WHAT PARENT CHILD
 
-WHAT is native or plain; PARENT and CHILD are modes. Prints what came of it in the child; whoever starts it ends it if
-it hangs.
+WHAT is native or plain; PARENT and CHILD are modes. Prints the outcome in the child. The caller must kill it if it
+hangs.
 """
 import multiprocessing
 import os
@@ -31,7 +31,7 @@ import ms_cosine_loss
 from tests.by_hand.failure_modes.answer import MODES, Pairs, value_and_gradient
 from tests.processes import first_line
 
-# Enough for the kernel to have threads.
+# Large enough for the kernel to start threads.
 LARGE = {'rows': 64, 'copies': 1024}
 
 
@@ -98,7 +98,7 @@ WAYS = {'os.fork': _by_os_fork, 'multiprocessing.Pool': _by_pool, 'a data worker
 
 
 def main(way, what, parent, child):
-    """Computes, and computes in the child."""
+    """Computes in this process, then in the child."""
     ms_cosine_loss.set_implementation(what)
     _compute(parent)
     WAYS[way](child)

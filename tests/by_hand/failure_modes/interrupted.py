@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Ctrl-C while MindSpore compiles the loss, at several moments; then the same call again, which must be right."""
+"""Interrupts MindSpore's compilation of the loss at several moments, then repeats the call, which must be right."""
 import signal
 import time
 
@@ -38,7 +38,7 @@ def main():
         value_and_gradient(Pairs())
         whole = time.perf_counter() - begin
         for moment in range(MOMENTS):
-            # Another shape, because what is compiled already is not compiled again.
+            # A new shape each time, so that the graph is compiled.
             pairs = Pairs(rows=2 + moment)
             attempts += 1
             signal.setitimer(signal.ITIMER_REAL, whole * (moment + 0.5) / MOMENTS)

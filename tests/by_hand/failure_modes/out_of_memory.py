@@ -11,11 +11,11 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The loss where there is no memory for what it returns or keeps.
+"""Calls the loss without enough memory for its result or its temporaries.
 
     python -m tests.by_hand.failure_modes.out_of_memory WHAT HOW MODE
 
-WHAT is native or plain; HOW is value or gradient. Prints what came of it, and raises if the next call is not right.
+WHAT is native or plain; HOW is value or gradient. Prints the outcome, and raises if the next call is not right.
 """
 import resource
 import sys
@@ -28,8 +28,8 @@ import ms_cosine_loss
 from tests.by_hand.failure_modes.answer import MODES, Pairs, value_and_gradient
 from tests.processes import first_line
 
-# Each of N anchors against each of N others: the losses take 1.6 GB, the vectors little. There is room for the copy
-# that MindSpore makes of the labels, 0.4 GB, so that it is the loss that finds no memory.
+# All pairs of MANY vectors: the losses take 1.6 GB, the vectors little. ROOM is enough for MindSpore's copy of the
+# labels, 0.4 GB, so that it is the loss that runs out of memory.
 MANY = 20000
 ROOM = 1 << 30
 
@@ -40,7 +40,7 @@ def _address_space():
 
 
 def main(what, how, mode):
-    """Fails once, with the memory closed, and succeeds with it open."""
+    """Calls the loss with memory limited, prints the outcome, and checks a small problem without the limit."""
     ms.set_context(mode=MODES[mode])
     x1, x2 = Tensor(np.ones((MANY, 1, 2), np.float32)), Tensor(np.ones((1, MANY, 2), np.float32))
     labels = Tensor(np.full((MANY, MANY), -1, np.int8))

@@ -11,13 +11,13 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""MindSpore's compile cache, which tells graphs apart by their source and not by what a Cell holds."""
+"""MindSpore's compile cache, which identifies graphs by their source, not by the attributes of a Cell."""
 import pytest
 
 from tests.processes import run
 
-# Prints the loss of a dissimilar pair whose cosine is 0.96, and what chose to compute it, which nothing does
-# where the graph comes from the cache.
+# Prints the loss of a dissimilar pair whose cosine is 0.96, and the implementation selected; none is if the graph comes
+# from the cache.
 _CODE = """
 import sys
 import mindspore as ms
@@ -54,7 +54,7 @@ print(round(float(found), 4), source)
          'another margin in a cache of its own', 'another margin as an argument'])
 def test_compile_cache(tmp_path, outcome, loss, margin, implementation, folder, expected):
     """A second process finds a graph in the compile cache"""
-    # The cache goes by the script that a process was started with.
+    # The cache is keyed by the script with which a process was started.
     script = tmp_path / 'script.py'
     script.write_text(_CODE, 'utf-8')
     first = run([script, loss, '0', 'auto', 'cache'], tmp_path)

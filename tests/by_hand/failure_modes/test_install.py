@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Installs that are cut off, or that meet: what is left loads, or is not taken for a library."""
+"""Interrupted and concurrent installs: what they leave loads, or is not mistaken for a library."""
 import os
 import pathlib
 import shutil
@@ -27,8 +27,8 @@ import pytest
 from ms_cosine_loss.implementations import native
 from tests.processes import ROOT, end, run, start
 
-# Stands before the compiler: without optimization, because minutes of it would show nothing more. Where a library is
-# linked it can leave the half of one, as a linker that is ended does.
+# A wrapper of the compiler. It does not optimize, to save minutes, and at the link step it can leave part of a library,
+# as a killed linker does.
 _COMPILER = """#!/bin/sh
 step=compile
 for argument in "$@"; do
@@ -52,7 +52,7 @@ _PATIENCE = 400
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A copy of what an install needs, without a library, and the compiler that stands before the real one."""
+    """A copy of what an install needs, without a library, and the wrapper of the compiler; returns the copy's path."""
     folder = tmp_path / 'checkout'
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(
         '.*', '*.so', '*.egg-info', 'build', 'dist', 'docs', 'tests', 'benchmarks', 'examples', '__pycache__',
@@ -64,10 +64,10 @@ def checkout(tmp_path):
 
 
 def _environment(folder):
-    """The Python of a new environment that finds what is installed here, but none of our package's checkouts."""
+    """Creates an environment that finds the packages installed here but no checkout of ours; returns its Python."""
     venv.create(folder, with_pip=False, symlinks=True)
     site, = folder.glob('lib/python*/site-packages')
-    # Not as a site folder, so that its .pth files, an editable install among them, do not count.
+    # Not added as a site folder, so that its own .pth files, such as those of editable installs, are ignored.
     (site / 'here.pth').write_text(sysconfig.get_path('purelib') + '\n', 'utf-8')
     return folder / 'bin' / 'python'
 
@@ -83,7 +83,7 @@ def _install(python):
 
 
 def _answer(python, cwd):
-    """What the package that is installed there says."""
+    """Returns the last line of answer.py's output with the package installed there."""
     finished = subprocess.run([str(python), str(pathlib.Path(__file__).with_name('answer.py'))], cwd=cwd, text=True,
                               capture_output=True, check=False, timeout=180,
                               env={name: value for name, value in os.environ.items() if name != 'PYTHONPATH'})
@@ -91,7 +91,7 @@ def _answer(python, cwd):
 
 
 def _way(what, checkout, folder):
-    """The command that builds the checkout in its place or installs it, and how to ask the loss that it leaves."""
+    """Returns the command that builds the checkout in place or installs it, and a function that checks the result."""
     if what == 'build_ext':
         return ([sys.executable, 'setup.py', '-q', 'build_ext', '--inplace'],
                 lambda: run(['-m', 'tests.by_hand.failure_modes.answer'], folder, ahead=[checkout]))
@@ -134,7 +134,7 @@ def test_failing_build_where_there_is_a_library(tmp_path, outcome, checkout, wha
     failing = start(command, checkout, CC='/bin/false', CXX='/bin/false')
     assert failing.wait(_PATIENCE) == 0, end(failing)
     after = answer()
-    # Without the command, which says where this machine has its headers.
+    # Without the compiler's command, which contains paths of this machine.
     outcome(f'before: {before}; after it: {after.split(" (")[0]}')
     assert before.startswith('right, by native')
     assert after.startswith('right, by plain, because the kernel was not built when the package was installed (')
@@ -149,7 +149,7 @@ def test_two_installs_at_once(tmp_path, outcome, checkout, environments):
     ends = []
     for process in both:
         _, errors = process.communicate(timeout=_PATIENCE)
-        # pip says first that a process failed, and then what that process said.
+        # pip reports that a process failed before that process's own error.
         reasons = [line.strip() for line in errors.splitlines() if 'rror:' in line]
         ends.append('fails: ' + reasons[-1] if process.returncode else 'ends well')
     answers = [_answer(python, tmp_path) for python in pythons]

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The library is unfit, or its folder is closed: plain serves and tells why, or nothing is lost."""
+"""With an unusable library, plain takes over and says why; read-only folders do not matter."""
 import os
 
 import pytest

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""No memory for what the loss returns or keeps: one error, and the next call is right."""
+"""Without enough memory for its result or temporaries, the loss raises one error, and the next call is right."""
 import pytest
 
 from tests.by_hand.failure_modes.answer import MODES
@@ -29,7 +29,7 @@ def test_out_of_memory(tmp_path, outcome, what, how, mode):
     """There is no memory for the losses of 400 million pairs."""
     said = _try(tmp_path, what, how, mode)
     if 'emory' not in said:
-        # Those that MindSpore finds for its own operators.
+        # MindSpore's own operators raise errors that do not mention memory.
         assert what == 'plain', said
         said += " (MindSpore's words)"
     outcome(f'{said}; the next call right')

@@ -11,14 +11,14 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Processes that are forked from one that has used the loss, and interruptions."""
+"""Processes forked from one that has used the loss, and interruptions."""
 import pytest
 
 from tests.by_hand.failure_modes.answer import MODES
 from tests.by_hand.failure_modes.forked import WAYS
 from tests.processes import run
 
-# Who is right has been so after 8 s on two busy cores.
+# A right answer takes at most 8 s on two busy cores.
 PATIENCE = 25
 
 
@@ -38,7 +38,7 @@ def test_fork_after_first_use(tmp_path, outcome, way, what, parent, child):
     """A fork after first use."""
     said = run(['-m', 'tests.by_hand.failure_modes.forked', way, what, parent, child], tmp_path, PATIENCE)
     outcome(said)
-    # MindSpore starts its threads again in its own processes and in no other.
+    # MindSpore restarts its threads only in its own processes.
     if way == 'mindspore.multiprocessing.Process':
         assert said == 'right'
     else:

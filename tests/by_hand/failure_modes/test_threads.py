@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Eight threads that call at once, each with pairs of its own."""
+"""Eight threads that call at once, each with different pairs."""
 import pytest
 
 from tests.by_hand.failure_modes.answer import MODES
@@ -20,7 +20,7 @@ from tests.processes import run
 
 @pytest.fixture
 def call(request, tmp_path):
-    """What became of eight threads."""
+    """A function that runs eight threads and returns the outcome."""
     seconds = request.config.getoption('--seconds')
 
     def call(what, mode):

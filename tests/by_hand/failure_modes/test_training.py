@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Training for long does not take more and more memory."""
+"""Memory does not keep growing in a long training."""
 import json
 
 import pytest
@@ -19,11 +19,11 @@ import pytest
 from tests.by_hand.failure_modes.answer import MODES
 from tests.processes import run
 
-# What the allocator may keep; a vector of 16 numbers that each of 20,000 steps lost would be 1.2 MiB.
+# MiB that the allocator may retain. Leaking 16 floats in each of 20,000 steps would take 1.2.
 SLACK = 1.0
 
-# In PyNative MindSpore keeps some 4 KiB of every step, of one multiplication or of twenty, and about 2 more of each sum
-# or tile or making of zeros, of which plain has several: how often what it keeps of one multiplication they may keep.
+# In PyNative, MindSpore retains about 4 KiB per step, for one multiplication or twenty, and about 2 KiB more for each
+# sum, tile or zeros, of which plain has several. These are multiples of what it retains for one multiplication.
 PRODUCTS = {'native': 1.25, 'plain': 6}
 
 

@@ -13,8 +13,8 @@
 # limitations under the License.
 """The memory of a process that trains: python -m tests.by_hand.failure_modes.training LOSS MODE STEPS.
 
-LOSS is native, plain, mindspore.nn or product, one multiplication and its sum. Prints the resident memory, in MiB,
-after the first steps, at the middle and at the end, and the milliseconds of a step, as JSON.
+LOSS is native, plain, mindspore.nn or product, the sum of one multiplication. Prints the resident memory in MiB after
+warm-up, halfway and at the end, and the milliseconds per step, as JSON.
 """
 import json
 import resource
@@ -32,14 +32,14 @@ ROWS, LENGTH, WARM_UP = 32, 16, 1000
 
 
 class Product(nn.Cell):
-    """The least that can be trained."""
+    """The smallest loss that can be trained."""
 
     def construct(self, x1, x2, labels):
         return ops.mul(x1, x2).sum()
 
 
 class Network(nn.Cell):
-    """The vectors are what is trained, so that a step launches little besides the loss."""
+    """Trains the vectors themselves, so that a step launches little besides the loss."""
 
     def __init__(self, loss):
         super().__init__()

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Draws of calls, right and wrong, and what the contract says of each; no rule is read off the code."""
+"""Random valid and invalid calls, and the contract's verdict on each; no rule is copied from the code."""
 import dataclasses
 import decimal
 import enum
@@ -30,7 +30,7 @@ from tests.st.evaluation import DTYPES
 DTYPE_NAMES = ('bool_', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64', 'float16', 'bfloat16',
                'float32', 'float64', 'complex64', 'complex128', 'float8_e4m3fn', 'float8_e5m2', 'hifloat8', 'qint4x2',
                'string')
-# An older MindSpore has fewer of them.
+# Older versions of MindSpore lack some of them.
 ALL_DTYPES = tuple(getattr(ms.common.dtype, name) for name in DTYPE_NAMES if hasattr(ms.common.dtype, name))
 LABELS_DTYPES = (ms.int8, ms.int16, ms.int32, ms.int64, *DTYPES)
 REDUCTIONS = ('none', 'mean', 'sum')
@@ -52,7 +52,7 @@ class _Float(float):
 
 @dataclasses.dataclass(frozen=True)
 class Described:
-    """A Tensor without elements in memory, so that it may be of any size."""
+    """A Tensor without data, so that it may have any size."""
 
     shape: tuple
     dtype: object
@@ -67,7 +67,7 @@ class Described:
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """The arguments of one call; an input is `Described` or something that is no Tensor."""
+    """The arguments of one call; an input is `Described` or not a Tensor."""
 
     x1: object
     x2: object
@@ -87,7 +87,7 @@ class Call:
 
 
 def _as_numpy_scalars(values):
-    """Each of the drawn floats as a scalar of some NumPy type, rounded to it."""
+    """Draws the floats as scalars of some NumPy type, rounded to it."""
     def converted(pair):
         value, kind = pair
         with np.errstate(over='ignore'):
@@ -96,7 +96,7 @@ def _as_numpy_scalars(values):
 
 
 def _reals(low, high):
-    """Real numbers of every type around and in [low, high]."""
+    """Draws real numbers of several types from [low, high]."""
     floats = st.floats(low, high)
     return st.one_of(floats, floats.map(_Float), _as_numpy_scalars(floats), st.integers(low, high),
                      st.fractions(low, high),
@@ -122,7 +122,7 @@ OTHER_OBJECTS = st.one_of(
 
 A_TENSOR = st.builds(Tensor, st.sampled_from([0.5, 1.0]))
 
-# What a graph can take as a constant or an input at all.
+# Objects that a graph can take as a constant or an input.
 OBJECTS_OF_GRAPHS = st.one_of(st.none(), st.booleans(), st.text('ab', max_size=3), st.integers(-3, 3), st.floats(-3, 3),
                               st.lists(st.integers(0, 3), max_size=2), st.tuples(st.floats(0, 1)))
 
@@ -134,7 +134,7 @@ LENGTHS = st.integers(0, 4)
 
 @st.composite
 def _fitting_shapes(draw):
-    """Shapes that fit, and the axis counted from the front."""
+    """Draws valid shapes of the logits and labels, and the axis counted from the front."""
     rank = draw(st.integers(1, 5))
     axis = draw(st.integers(0, rank - 1))
     shape1, shape2, common = [], [], []
@@ -152,7 +152,7 @@ def _fitting_shapes(draw):
 
 @st.composite
 def _spoilt_shapes(draw, shape):
-    """A shape that comes from `shape` by one of the mistakes that people make, or by chance."""
+    """Draws a shape that deviates from `shape` by a typical mistake, or at random."""
     where = draw(st.integers(0, len(shape)))
     ways = [shape[:where] + (1,) + shape[where:], shape[::-1], shape + shape[-1:], (math.prod(shape),),
             tuple(draw(st.lists(LENGTHS, max_size=5)))]
@@ -165,7 +165,7 @@ def _spoilt_shapes(draw, shape):
 
 @st.composite
 def calls(draw, others=OTHER_OBJECTS, others_in_settings=OTHER_OBJECTS | A_TENSOR):
-    """A call that is right, or with one or two arguments put at risk; what is drawn for them may be right as well."""
+    """Draws a valid call, or one with one or two arguments drawn anew, which may be valid too."""
     shape1, shape2, common, axis = draw(_fitting_shapes())
     rank = len(shape1)
     dtype = draw(st.sampled_from(DTYPES))
@@ -176,12 +176,12 @@ def calls(draw, others=OTHER_OBJECTS, others_in_settings=OTHER_OBJECTS | A_TENSO
                 'margin': draw(MARGINS), 'eps': draw(EPSILONS)}
     faults = ['margin', 'eps', 'reduction', 'axis', *(f'{kind} {name}' for kind in ('object', 'dtype', 'shape')
                                                       for name in inputs), 'both dtypes', 'parameter']
-    # There is more to get wrong in them.
+    # They can be wrong in more ways.
     faults += ['shape x1', 'shape x2', 'shape labels', 'dtype labels'] * 2
     for fault in [draw(st.sampled_from(faults)) for _ in range(draw(st.sampled_from([0, 1, 1, 2])))]:
         kind, _, name = fault.partition(' ')
         if fault == 'margin':
-            # The function takes a Tensor for it.
+            # The function accepts a Tensor as the margin.
             settings[fault] = draw(BAD_REALS | others)
         elif fault == 'eps':
             settings[fault] = draw(BAD_REALS | others_in_settings)
@@ -211,7 +211,7 @@ def is_real(value):
 
 
 def _exact(value):
-    """A real number as a fraction, or None for NaN and the infinities."""
+    """Returns a real number as a fraction, or None for NaN and infinities."""
     if isinstance(value, numbers.Rational):
         return fractions.Fraction(int(value.numerator), int(value.denominator))
     if not np.isfinite(value):
@@ -225,7 +225,7 @@ def _type_name(value):
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """What the contract has to say of one wrong argument."""
+    """The error that the contract requires for one invalid argument."""
 
     error: type
     argument: str
@@ -240,7 +240,7 @@ class Fault:
 
 
 def wrong_settings(call):
-    """All that is wrong with the settings."""
+    """Returns the faults of the settings."""
     faults = []
     for name in ('margin', 'eps'):
         value = call.settings[name]
@@ -248,7 +248,7 @@ def wrong_settings(call):
             faults.append(Fault(TypeError, name, _type_name(value), 'a real number'))
             continue
         exact = _exact(value)
-        # eps has to be finite as the float that it becomes, too.
+        # eps must also be finite as a float.
         low, high = (-1, 1) if name == 'margin' else (0, fractions.Fraction(np.finfo(np.float64).max))
         if exact is None or not low <= exact <= high:
             faults.append(Fault(ValueError, name, f'{value}', 'in [-1, 1]' if name == 'margin' else 'not negative'))
@@ -282,14 +282,14 @@ def _wrong_shapes(shape1, shape2, labels_shape, axis):
         expected = np.broadcast_shapes(lengths1, lengths2)
     except ValueError:
         faults.append(Fault(ValueError, 'logits_x1', shapes, f'broadcast outside axis {axis % rank}'))
-    # What the labels should be is not known while the logits do not fit.
+    # The shape of the labels is defined only if the logits fit.
     if not faults and labels_shape != expected:
         faults.append(Fault(ValueError, 'labels', f'{labels_shape}', f'must have shape {expected},'))
     return faults
 
 
 def wrong_inputs(call):
-    """All that is wrong with the inputs, given settings that are right."""
+    """Returns the faults of the inputs, given valid settings."""
     faults = [Fault(TypeError, name, _type_name(value), 'a Tensor') for name, value in call.inputs.items()
               if not isinstance(value, Described)]
     if faults:
@@ -302,5 +302,5 @@ def wrong_inputs(call):
 
 
 def faults_of(call):
-    """All that a call may be refused for; the settings are asked before the inputs."""
+    """Returns the faults for which a call may be rejected; settings are checked before inputs."""
     return wrong_settings(call) or wrong_inputs(call)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Draws of inputs that fit, over all that the contract allows, and how close to the truth it wants their losses."""
+"""Random valid inputs over all that the contract allows, and its tolerances for their losses and gradients."""
 import dataclasses
 from unittest import mock
 
@@ -41,7 +41,7 @@ LARGEST = {ms.float16: 65504.0, ms.bfloat16: 2.0 ** 128 - 2.0 ** 120, ms.float32
 SMALLEST_NORMAL = {ms.float16: 2.0 ** -14, ms.bfloat16: 2.0 ** -126, ms.float32: 2.0 ** -126, ms.float64: 2.0 ** -1022}
 EXPONENTS = {ms.float16: (-24, 15), ms.bfloat16: (-133, 127), ms.float32: (-149, 127), ms.float64: (-1074, 1023)}
 
-# What a label may hold beside 1 and -1; some become one of them where the labels are narrowed or truncated.
+# Labels other than 1 and -1; narrowing or truncating would turn some into 1 or -1.
 OTHER_LABELS = {ms.int8: (0, 2, -128), ms.int16: (0, 257, -255), ms.int32: (0, 65537, -65535, 257),
                 ms.int64: (0, 2 ** 32 + 1, 2 ** 32 - 1), ms.float16: (0, 0.5, np.nan, np.inf, 1 + 2 ** -10),
                 ms.bfloat16: (0, -0.5, np.nan, -np.inf, 1 + 2 ** -7), ms.float32: (0, 0.5, np.nan, 1 + 2 ** -23),
@@ -52,7 +52,7 @@ LAYINGS = ('contiguous', 'transposed', 'strided', 'offset')
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One call that fits, the logits being float64 arrays of numbers of `dtype`."""
+    """One valid call; the logits are float64 arrays of numbers of `dtype`."""
 
     x1: object
     x2: object
@@ -72,7 +72,7 @@ class Case:
             object.__setattr__(self, name, np.asarray(getattr(self, name), wanted))
 
     def __repr__(self):
-        # To the last digit, so that it can be an example.
+        # With all digits, so that it can be used as an example.
         shown = ((field.name, getattr(self, field.name)) for field in dataclasses.fields(self))
         return f'Case({", ".join(f"{k}={v.tolist() if isinstance(v, np.ndarray) else v!r}" for k, v in shown)})'
 
@@ -96,30 +96,30 @@ class Case:
                 in zip((self.x1, self.x2, self.labels), (self.dtype, self.dtype, self.labels_dtype), self.layings)]
 
     def pairs(self):
-        """The pairs of vectors as two matrices, and their labels."""
+        """Returns the pairs of vectors as two matrices, and their labels."""
         shape = np.broadcast_shapes(self.x1.shape, self.x2.shape)
         rows = [np.moveaxis(np.broadcast_to(x, shape), self.counted_axis, -1) for x in (self.x1, self.x2)]
         return (*(each.reshape(self.labels.size, shape[self.counted_axis]) for each in rows), self.labels.reshape(-1))
 
     def where(self, x):
-        """For each pair the number of its vector among those of `x`."""
+        """Returns, for each pair, the index of its vector among those of `x`."""
         outside = list(x.shape)
         del outside[self.counted_axis]
         numbers = np.arange(np.prod(outside, dtype=int)).reshape(outside)
         return np.broadcast_to(numbers, self.labels.shape).reshape(-1)
 
     def is_counted(self):
-        """For each pair whether its label is 1 or -1."""
+        """Returns, for each pair, whether its label is 1 or -1."""
         labels = self.labels.reshape(-1)
         return (labels == 1) | (labels == -1)
 
     def is_finite(self):
-        """For each pair whether both vectors are finite."""
+        """Returns, for each pair, whether both vectors are finite."""
         rows1, rows2, _ = self.pairs()
         return np.isfinite(rows1).all(axis=1) & np.isfinite(rows2).all(axis=1)
 
     def within(self, implementation, is_differentiated=False):
-        """The case with the pairs that `implementation` documents as too large or too small for it ignored."""
+        """Returns the case, ignoring the pairs that `implementation` documents as too large or too small for it."""
         if implementation == 'native':
             return self
         with np.errstate(all='ignore'):
@@ -127,8 +127,8 @@ class Case:
         return self.replaced(labels=labels.reshape(self.labels.shape).astype(self.labels.dtype))
 
     def _is_in_range(self, is_differentiated):
-        # Squared norms inside the range of the arithmetic, and so far from its small end that what lies beneath is
-        # below the last place. A row of zeros is in it whatever eps is.
+        # Squared norms must be in the range of the arithmetic, and large enough for what underflows to be below the
+        # last place. A row of zeros is in range whatever eps is.
         dtype = arithmetic(self.dtype)
         largest, smallest = (np.longdouble(limit[dtype]) for limit in (LARGEST, SMALLEST_NORMAL))
         rows = [x.astype(np.longdouble) for x in self.pairs()[:2]]
@@ -137,25 +137,25 @@ class Case:
         fits = np.ones(len(rows[0]), bool)
         for x, square in zip(rows, squares):
             is_zero = ~x.any(axis=1)
-            # The gradient of a row of zeros has an eps that the arithmetic holds, or none.
+            # The gradient of a row of zeros needs an eps in the range of the arithmetic, or 0.
             takes_zero = self.eps == 0 or not is_differentiated
             fits &= (square < largest / 16) & ((square > smallest) | is_zero & takes_zero)
         if is_differentiated:
-            # And the limit of its gradients: no row may be too long for one that is short.
+            # Gradients overflow if one vector is too long relative to a short one.
             for one, other in (squares, squares[::-1]):
                 fits &= (one == 0) | (other == 0) | (np.sqrt(other) / one < largest / 16)
         return fits
 
 
 def laid(values, dtype, laying):
-    """The tensor of these values, a view of a larger or a turned one if so asked."""
+    """Returns a tensor of `values`, contiguous or a view of a larger or transposed one, as `laying` says."""
     values = np.asarray(values)
     if laying == 'contiguous' or not values.ndim:
         return tensor(values, dtype)
     if laying == 'transposed':
         view = tensor(values.T.copy(), dtype).T
     else:
-        # What lies between is what must not be read.
+        # The elements in between must not be read.
         step = 2 if laying == 'strided' else 1
         base = np.full((step * len(values) + 1, *values.shape[1:]), 1 if values.dtype.kind == 'i' else np.nan)
         base = base.astype(values.dtype)
@@ -167,7 +167,7 @@ def laid(values, dtype, laying):
 
 
 def evaluated(case):
-    """The loss, in the current mode."""
+    """Returns the loss in the current mode."""
     result = CosineEmbeddingLoss(**case.settings)(*case.tensors)
     assert result.dtype == case.dtype
     assert result.shape == (case.labels.shape if case.reduction == 'none' else ())
@@ -175,7 +175,7 @@ def evaluated(case):
 
 
 def differentiated(settings, dtype):
-    """A function of three inputs and a weight that returns the losses and both gradients of the weighted losses."""
+    """Returns a function of the inputs and weights that returns the losses and both gradients of their weighted sum."""
     loss = CosineEmbeddingLoss(**settings)
 
     def weighted(first, second, targets, weights):
@@ -186,7 +186,7 @@ def differentiated(settings, dtype):
 
 
 def losses_and_gradients(case, function):
-    """What `differentiated` gives for the case, as float64 arrays."""
+    """Returns the losses and gradients of a function made by `differentiated`, as float64 arrays."""
     (_, losses), gradients = function(*case.tensors, tensor(case.upstream, arithmetic(case.dtype)))
     assert losses.dtype == case.dtype
     for gradient, x in zip(gradients, (case.x1, case.x2)):
@@ -241,7 +241,7 @@ def _vector(rng, kind, length, dtype):
 
 
 def _related(rng, relation, x, dtype):
-    """A vector that makes a pair of this kind with x."""
+    """Returns a vector in the given relation to x."""
     noise = rng.normal(size=x.size)
     if relation == 'equal':
         return x
@@ -259,7 +259,7 @@ def _related(rng, relation, x, dtype):
 
 
 def _scaled(x, exponent, dtype):
-    """Its product with a power of 2, as numbers of `dtype`, none of them beyond its range."""
+    """Returns x times a power of 2, rounded and clipped to the range of `dtype`."""
     largest = LARGEST[dtype]
     with np.errstate(over='ignore', under='ignore'):
         x = np.clip(np.ldexp(x, exponent), -largest, largest)
@@ -268,7 +268,7 @@ def _scaled(x, exponent, dtype):
 
 @st.composite
 def cases(draw, max_size=48, min_rank=1, fixed=None):
-    """Cases over all that fits; `fixed` holds shapes as `layout` and whatever else of the Case is given."""
+    """Draws valid cases; `fixed` gives the shapes and axis as `layout`, and any fields of the Case."""
     fixed = dict(fixed or {})
     layout = fixed.pop('layout', None)
     shape1, shape2, axis = layout or draw(_layouts(max_size, min_rank))
@@ -276,7 +276,7 @@ def cases(draw, max_size=48, min_rank=1, fixed=None):
     counted = 0 if len(shape1) == 1 else axis % len(shape1)
     rows1, rows2 = (tuple(np.delete(shape, counted)) for shape in (shape1, shape2))
     length = shape1[counted]
-    # The numbers come from a generator with a drawn seed; what is searched through is how they are put together.
+    # The numbers come from a generator with a drawn seed; Hypothesis searches their kinds and relations.
     rng = np.random.default_rng(draw(st.integers(0, 2 ** 32 - 1)))
     low, high = EXPONENTS[dtype]
     exponents = draw(st.sampled_from([st.integers(-3, 3), st.integers(low // 2 + 12, high // 2 - 3),
@@ -322,7 +322,7 @@ def cases(draw, max_size=48, min_rank=1, fixed=None):
              'upstream': upstream, 'layings': draw(st.tuples(*[st.sampled_from(LAYINGS)] * 3))}
     case = Case(**{**drawn, **fixed})
     if 'margin' not in fixed and count and length and draw(st.sampled_from([False, False, True])):
-        # On the edge of the hinge of one of the pairs.
+        # Put the margin at the cosine of one of the pairs.
         chosen = draw(st.integers(0, count - 1))
         cosine = exact_cosines(case)[chosen]
         case = case.replaced(margin=min(1.0, max(-1.0, float(cosine))))
@@ -332,23 +332,23 @@ def cases(draw, max_size=48, min_rank=1, fixed=None):
 # --- the truth ---
 
 def _finite_pairs(case):
-    """The pairs with those that are not finite replaced by pairs of ones."""
+    """Returns the pairs, with non-finite ones replaced by pairs of ones."""
     rows1, rows2, labels = case.pairs()
     finite = case.is_finite()[:, None]
     return np.where(finite, rows1, 1.0), np.where(finite, rows2, 1.0), labels
 
 
 def exact_cosines(case):
-    """The cosine of each pair to the digits of the truth; something for the pairs that are not finite."""
+    """Returns the cosine of each pair to the digits of `truth`; arbitrary for non-finite pairs."""
     rows1, rows2, labels = _finite_pairs(case)
-    # With the hinge far below it the loss of a dissimilar pair is the cosine and 2.
+    # With a margin of -2, the loss of a dissimilar pair is the cosine plus 2.
     losses = truth.pair_losses(rows1, rows2, np.full(len(labels), -1), margin=-2, eps=case.eps)
     with mpmath.workdps(truth.DIGITS):
         return losses - 2
 
 
 def expected_losses(case):
-    """The losses as the reduction gives them: `mpmath.mpf`, or NaN."""
+    """Returns the reduced losses, as `mpmath.mpf` or NaN."""
     rows1, rows2, labels = _finite_pairs(case)
     losses = truth.pair_losses(rows1, rows2, labels, margin=case.margin, eps=case.eps)
     losses[case.is_counted() & ~case.is_finite()] = mpmath.nan
@@ -360,7 +360,7 @@ def expected_losses(case):
 
 
 def assert_losses(case, actual, factor=1):
-    """That the losses are the truth within `factor` times the contract's tolerance, and what holds of every loss."""
+    """Asserts that losses match the truth within `factor` times the contract's tolerance and obey every invariant."""
     with np.errstate(invalid='ignore'):
         expected = np.array(expected_losses(case), dtype=object).astype(np.float64)
     terms = case.is_counted().sum() if case.reduction == 'sum' else 1
@@ -376,7 +376,7 @@ def assert_losses(case, actual, factor=1):
 
 
 def _needed_digits(rows, squares):
-    """The digits that leave the truth's differences 30 good ones however little the vectors change the loss."""
+    """Returns the digits with which the differences of `truth` keep 30, however little the vectors change the loss."""
     digits = truth.DIGITS
     for x, square in zip(rows, squares):
         largest = np.max(np.abs(x), axis=1, initial=0).astype(np.longdouble)
@@ -392,7 +392,7 @@ def _lengths(rows):
 
 
 def assert_gradients(case, actual):
-    """That both gradients are the truth within what the contract allows."""
+    """Asserts that both gradients match the truth within the contract's tolerance."""
     native = get_implementation() == 'native'
     wide = arithmetic(case.dtype)
     rows1, rows2, labels = _finite_pairs(case)
@@ -409,7 +409,7 @@ def assert_gradients(case, actual):
         hinge = np.array([truth.hinge_sign(*pair, case.margin, case.eps) for pair in zip(rows1, rows2)])
         closed, undecided = dissimilar & (hinge < 0), np.zeros(len(labels), bool)
     else:
-        # Where rounding decides whether the hinge is open, both answers are right.
+        # Where rounding decides whether the hinge is open, both gradients are right.
         hinge, edge = (exact_cosines(case) - mpmath.mpf(case.margin)).astype(np.float64), 4 * UNIT[wide]
         closed, undecided = dissimilar & (hinge < -edge), dissimilar & (hinge <= edge) & (case.margin > -1)
     flows = counted & finite & directed & ~closed
@@ -424,12 +424,12 @@ def assert_gradients(case, actual):
         spoilt, alone = np.zeros(len(gradient), bool), np.ones(len(gradient), bool)
         spoilt[where[counted & ~finite]] = True
         alone[where[flows | counted & ~finite]] = False
-        # A row that no pair counts for gets exactly nothing, whatever it or the rows beside it hold.
+        # A row to which no pair contributes has a gradient of exactly 0, whatever it or its partners contain.
         assert (gradient[alone] == 0).all(), f'{gradient} where {alone} should be 0'
         with np.errstate(all='ignore'):
             size = np.where(flows, np.abs(weights) / np.sqrt(square), 0)
             length = np.where(flows, _lengths(truly), 0)
-            # Two vectors of the length `size` make the gradient, which is ever shorter as the cosine nears 1 or -1.
+            # The gradient is a difference of vectors of norm `size`, which cancel as the cosine approaches 1 or -1.
             if native:
                 relative = 4 * UNIT[case.dtype] if wide == ms.float32 else 1e-14
                 each = np.maximum(relative * length, 8 * UNIT[ms.float64] * size)
@@ -438,19 +438,19 @@ def assert_gradients(case, actual):
                 each = np.maximum(relative * length, 8 * UNIT[wide] * size)
                 each = each + (2 * UNIT[case.dtype] * length if case.dtype in HALVES else 0)
             each = each + np.where(undecided, length, 0)
-            # One rounding of what is added up, and numbers too small for the dtype.
+            # The rounding of the sums.
             each = each + UNIT[wide if not native else ms.float64] * length
             allowed, expected = np.zeros(len(gradient), np.longdouble), np.zeros(gradient.shape, np.longdouble)
             np.add.at(allowed, where, each)
             np.add.at(expected, where, truly)
-        # The kernel's double holds what is below the normal numbers of the narrower dtypes.
+        # The kernel's doubles keep what is subnormal in narrower dtypes until the last rounding.
         tiny = SMALLEST_NORMAL[case.dtype] * (UNIT[case.dtype] if native and wide == ms.float32 else 1)
         allowed = allowed + tiny * np.sqrt(gradient.shape[1])
         beyond = np.abs(expected) >= 0.99 * LARGEST[case.dtype]
-        # Contributions beyond the range that cancel leave nothing that could be told.
+        # Contributions beyond the range may cancel; their sum cannot be judged.
         spoilt |= allowed >= 0.01 * LARGEST[case.dtype]
         if wide == ms.float64:
-            # The difference of two numbers beyond double is NaN; there is nothing wider to take it in.
+            # The difference of two overflowed doubles is NaN; there is no wider type.
             spoilt |= beyond.any(axis=1)
         assert not np.isnan(gradient[~spoilt]).any(), f'{gradient} for {expected.astype(float)}'
         assert (np.abs(gradient[beyond & ~spoilt[:, None]]) >= 0.98 * LARGEST[case.dtype]).all()

@@ -11,9 +11,9 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""How many inputs are drawn, and which: ``python -m pytest tests/by_hand/fuzz --draws 3000``.
+"""The number of inputs drawn, and their seed: ``python -m pytest tests/by_hand/fuzz --draws 3000``.
 
-They are the same every time; with ``--hypothesis-seed 7`` they are others.
+The inputs are the same every time; ``--hypothesis-seed 7`` draws others.
 """
 import mindspore as ms
 import pytest
@@ -25,7 +25,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    # Nothing is remembered between runs, and no clock: the first call of a shape in graph mode compiles.
+    # No database, so that runs are independent, and no deadline, because the first call of a shape compiles a graph.
     settings.register_profile('fuzz', max_examples=config.getoption('--draws'), deadline=None, database=None,
                               derandomize=config.getoption('--hypothesis-seed') is None, print_blob=False,
                               suppress_health_check=list(HealthCheck))
@@ -51,5 +51,5 @@ def _graph():
 
 @pytest.fixture
 def forced(implementation):
-    """The name of each implementation in turn, forced."""
+    """The name of each implementation, forced."""
     return implementation.name

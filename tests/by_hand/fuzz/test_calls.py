@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Calls drawn at random, right and wrong, against the contract's rules: nothing is computed."""
+"""Random valid and invalid calls against the contract's rules; nothing is computed."""
 import math
 from unittest import mock
 
@@ -30,7 +30,7 @@ ANCHOR = Described((1, 3), ms.float32)
 EMPTY = Described((0, 3), ms.float32)
 VECTOR = Described((3,), ms.float32)
 
-# A check costs next to nothing, a graph that fails to compile does not.
+# Checks are cheap; graphs that fail to compile are not.
 CHECKS = settings(max_examples=10 * settings.default.max_examples)
 GRAPHS = settings(max_examples=max(1, settings.default.max_examples // 4))
 
@@ -71,7 +71,7 @@ def _made(call, with_data=False):
 
 
 def _refusal(function, *args, **kwargs):
-    """What a call raises, or None."""
+    """Returns the exception that a call raises, or None."""
     try:
         function(*args, **kwargs)
     except Exception as error:
@@ -80,7 +80,7 @@ def _refusal(function, *args, **kwargs):
 
 
 def _assert_told(error, faults):
-    """That `error` is None where nothing is wrong, and else tells of one of the faults."""
+    """Asserts that `error` is None if there are no faults, and otherwise reports one of them."""
     if not faults:
         assert error is None, f'refused, though nothing is wrong: {type(error).__name__}: {error}'
     else:
@@ -137,9 +137,9 @@ def _function(margin, reduction, axis, eps):
 @pytest.mark.usefixtures('_graph')
 @given(calls(OBJECTS_OF_GRAPHS, OBJECTS_OF_GRAPHS), st.booleans())
 def test_graph_says_the_same(call, is_cell):
-    # Only what is refused: to compile the rest is for the tests of the values.
+    # Only calls that are rejected; the tests of values compile valid ones.
     faults = faults_of(call)
-    # A Tensor of strings cannot be made with data in it.
+    # A Tensor of strings cannot be made with data.
     assume(faults and all(value.dtype != ms.string for value in call.inputs.values() if isinstance(value, Described)))
     note(f'{faults}')
     if is_cell:

@@ -11,9 +11,9 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Hinges of which rounding could not tell whether they are open, decided by whole numbers.
+"""Hinges too close to call in floating point, checked in exact arithmetic.
 
-With ``python -m pytest tests/by_hand/fuzz/test_hinge.py --draws 10000`` ten thousand of each dtype.
+``python -m pytest tests/by_hand/fuzz/test_hinge.py --draws 10000`` checks ten thousand of each dtype.
 """
 import mindspore as ms
 import mpmath
@@ -28,12 +28,12 @@ from tests.st.evaluation import gradients, rounded
 PAIRS = settings.default.max_examples
 NEAR = 1e-25
 MARGINS = (0.0, 0.5, -0.3, 0.9, 1e-3, -1e-20)
-# What a vector is multiplied with, as powers of 2: x1, and x2 which needs room for small elements.
+# The ranges of exponents by which x1 and x2 are scaled; x2 needs room for small elements.
 SCALES = {ms.float64: ((-1000, 990), (-850, 990)), ms.float32: ((-100, 110), (-20, 110))}
 
 
 def _gap(x1, x2, margin):
-    """The gap cos - margin to as many digits as it takes to have some of it, and the sum that it is left of."""
+    """Returns cos - margin with enough digits to survive cancellation, and the product of the norms."""
     with mpmath.workdps(120):
         (row1,), (row2,) = (truth._vectors([x], 1) for x in (x1, x2))
         norm = mpmath.sqrt(mpmath.fdot(row1, row1) * mpmath.fdot(row2, row2))
@@ -41,12 +41,12 @@ def _gap(x1, x2, margin):
 
 
 def _pair_beside(rng, dtype, margin):
-    """Vectors whose cosine is within NEAR of the margin, which the last elements of x2 bring it to."""
+    """Returns vectors whose cosine is within NEAR of the margin, by the choice of x2's last elements, or None."""
     x1 = rounded(rng.normal(size=10), dtype)
     x1[-4:] = rounded(rng.uniform(0.5, 1, 4) * rng.choice([-1, 1], 4), dtype)
     along, across = x1[:6] / np.linalg.norm(x1), rng.normal(size=6)
     across -= along * (across @ along) / (along @ along)
-    # The length of `along` is below 1 by what the last elements have.
+    # The norm of `along` is below 1, because x1's last elements are not in it.
     wanted = margin / np.linalg.norm(along)
     if abs(wanted) >= 1:
         return None
@@ -64,13 +64,13 @@ def _pair_beside(rng, dtype, margin):
 
 
 def _small_pair(rng, dtype):
-    """Vectors below the root of eps by so much that the cosine is within NEAR of 0."""
+    """Returns vectors so far below sqrt(eps) that the cosine is within NEAR of 0."""
     exponents = rng.integers(-1000 if dtype == ms.float64 else -120, -62, 2)
     return tuple(rounded(rng.normal(size=10) * 2.0 ** float(exponent), dtype) for exponent in exponents)
 
 
 def _batches(dtype):
-    """(margin, eps, x1, x2) for PAIRS pairs; every fifth is small beside eps."""
+    """Yields (margin, eps, x1, x2) for PAIRS pairs in all; a fifth of them are small relative to eps."""
     rng = np.random.default_rng(0)
     for index, margin in enumerate(MARGINS):
         pairs, wanted = [], len(range(index, PAIRS - PAIRS // 5, len(MARGINS)))
@@ -96,7 +96,7 @@ def test_native_decides_every_hinge(dtype):
         wrong += (is_open != (signs >= 0)).sum()
         opened += (signs >= 0).sum()
         total += len(x1)
-    # Both kinds are there.
+    # Both open and closed hinges occur.
     assert total == PAIRS
     assert 0.3 * total < opened < 0.7 * total
     assert wrong == 0, f'{wrong} of {total} hinges decided wrongly'

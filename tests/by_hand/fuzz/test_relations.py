@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What must hold between the losses of related inputs that were drawn, in PyNative."""
+"""Relations between the losses of related random inputs, in PyNative."""
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -26,7 +26,7 @@ BATCHES = cases(min_rank=2, fixed={'reduction': 'none'})
 
 
 def _assert_equal(case, actual, expected):
-    """That two ways to the same losses are no further apart than twice what each is allowed."""
+    """Asserts that two results for the same losses differ by at most twice the tolerance of each."""
     np.testing.assert_array_equal(np.isnan(actual), np.isnan(expected))
     kept = ~np.isnan(expected)
     allowed = 2 * tolerance(expected[kept], case.dtype)
@@ -34,12 +34,12 @@ def _assert_equal(case, actual, expected):
 
 
 def _taken(x, numbers, axis):
-    """These of the entries along `axis`; all of them where there is one that is repeated."""
+    """Takes the given indices along `axis`, unless its length is 1."""
     return x if x.shape[axis] == 1 else np.take(x, numbers, axis)
 
 
 def _of_some(case, axis, numbers):
-    """The case with these of the entries along an axis of the logits that is not the vectors'."""
+    """Returns the case with only the given indices along an axis of the logits other than the vectors'."""
     where = axis - (axis > case.counted_axis)
     repeats = case.labels.shape[where] == 1
     return case.replaced(x1=_taken(case.x1, numbers, axis), x2=_taken(case.x2, numbers, axis),
@@ -83,7 +83,7 @@ def test_scaled_by_a_power_of_two(forced, case, power):
         scaled = case.replaced(x1=np.ldexp(case.x1, power), x2=np.ldexp(case.x2, power),
                                eps=float(np.ldexp(case.eps, 2 * power)))
         back = scaled.replaced(x1=np.ldexp(scaled.x1, -power), x2=np.ldexp(scaled.x2, -power))
-    # Without a rounding anywhere, that of eps included.
+    # Scaling must be exact, for eps too.
     assume(np.isfinite(scaled.eps) and np.ldexp(scaled.eps, -2 * power) == case.eps)
     for x, same, original in ((scaled.x1, back.x1, case.x1), (scaled.x2, back.x2, case.x2)):
         assume(np.array_equal(rounded(x, case.dtype), x, equal_nan=True))
@@ -109,7 +109,7 @@ def test_reductions_are_those_of_the_losses(forced, case):
 
 @given(cases(), st.data())
 def test_ignored_pairs_may_hold_anything(forced, case, data):
-    # The rows that only ignored pairs look at are overwritten: nothing else may change, not in the last digit.
+    # Overwrites the rows that only ignored pairs use; every result must stay bitwise the same.
     case = case.within(forced, is_differentiated=True)
     counted = case.is_counted()
     spoilt = {}

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Values and gradients of drawn inputs against the truth, at the bounds of the contract."""
+"""Values and gradients of random inputs against the truth, within the contract's tolerances."""
 import functools
 
 import mindspore as ms
@@ -31,15 +31,15 @@ from tests.by_hand.fuzz.cases import (
 
 SOME = settings(max_examples=max(1, settings.default.max_examples // 4))
 
-# Rows of zeros beside an eps that the arithmetic, or its square, cannot hold.
+# Rows of zeros with an eps that, itself or squared, leaves the range of the arithmetic.
 ZERO_ROWS = Case([[0.0, 0.0], [0.0, 0.0], [3.0, 4.0]], [[1.0, 2.0], [0.0, 0.0], [3.0, 4.0]], [1, 1, 1], eps=5e-324)
 ORTHOGONAL = Case([[0.0, 0.0], [1.0, 2.0]], [[0.0, 0.0], [-2.0, 1.0]], [-1, -1], eps=1e200)
 
-# Pairs that share a vector whose squares leave the range, while no gradient does.
+# Pairs that share a vector whose squares leave the range, though no gradient does.
 LARGE_ANCHOR = Case([[3e200, 4e200]], [[2.0, 1.0], [1.0, 3.0]], [1, 1], dtype=ms.float64)
 SMALL_ANCHOR = Case([[3e-160, 4e-160]], [[2.0, 1.0], [1.0, 3.0]], [1, 1], dtype=ms.float64, eps=0.0)
 
-# What a graph is compiled for; the values are drawn.
+# What a graph is compiled for; only the values are drawn.
 LAYOUTS = {
     'matrix': {'layout': ((5, 7), (5, 7), 1), 'dtype': ms.float32, 'reduction': 'none', 'eps': 1e-12, 'margin': 0.1},
     'mean': {'layout': ((4, 3), (4, 3), -1), 'dtype': ms.float64, 'reduction': 'mean', 'eps': 0.0, 'margin': -1.0},

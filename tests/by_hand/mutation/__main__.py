@@ -15,10 +15,10 @@
 
     python -m tests.by_hand.mutation                 # the package, then the kernel
     python -m tests.by_hand.mutation --part kernel --sample 100 --seed 1
-    python -m tests.by_hand.mutation --minutes 4     # a piece; the same command again goes on
+    python -m tests.by_hand.mutation --minutes 4     # part of it; repeat the command to continue
 
-The faults are those of planted.py and as many made by rule as --sample says. What has been run is kept in --results,
-and not run again; remove the file after a change of the package, the kernel or the tests.
+The faults are those of planted.py and a sample of --sample generated ones in each part. Results are kept in --results
+and not run again; delete the file after changing the package, the kernel or the tests.
 """
 import argparse
 import collections
@@ -50,7 +50,7 @@ KERNEL = tuple(sorted(path.name for path in HERE.glob('kernel/*') if path.suffix
 FIELDS = ('part', 'mutant', 'outcome', 'killer', 'seconds')
 UNCHANGED = 'nothing'
 
-# The tests that watch a file, in the order of what they cost.
+# The tests of each file, cheapest first.
 ARITHMETIC = [
     ['-k', 'pynative and plain', 'tests/st/test_value.py::test_reductions', 'tests/st/test_gradient.py::test_layouts',
      'tests/st/test_value.py::test_zero_rows_have_cosine_zero', 'tests/st/test_value.py::test_empty_batch',
@@ -92,16 +92,16 @@ STAGES = {
                     [['-k', 'pynative and not plain and (broadcast or layouts)', 'tests/st/test_gradient.py'],
                      *ON_KERNEL[1:]]),
 }
-# For what survives those, with --rest.
+# With --rest, for mutants that survive those.
 REST = [[str(path.relative_to(HERE))] for path in sorted(HERE.glob('tests/[us]t/test_*.py'))] + [['ms_cosine_loss']]
-# What the sanitizers' script calls for each instruction set: the driver, and the fuzzer's corpus, which is judged on an
-# interface that shares even small work.
+# What sanitize.sh runs for each instruction set: the driver, and the fuzzer's corpus, on an interface that splits even
+# small work among threads.
 DRIVER, CASES = 'kernel/test/driver.cc', '200'
 REPLAY, CORPUS = 'kernel/test/fuzz.cc', 'kernel/test/corpus'
 
 
 def stages_of(file):
-    """The tests that watch a file of the checkout, in stages."""
+    """Returns the tests of a file of the checkout, in stages."""
     return STAGES.get(file.partition('/')[2], ON_KERNEL if file.startswith('kernel/') else ARITHMETIC)
 
 
@@ -116,7 +116,7 @@ def _planted(folder, table):
 
 
 def mutants_of(part, seed, sample):
-    """The planted mutants of a part, and a sample of those made by rule."""
+    """Returns the planted mutants of a part, and a sample of the generated ones."""
     folder, names, table, made = (('ms_cosine_loss', PACKAGE, planted.PACKAGE, of_python) if part == 'package' else
                                   ('kernel', KERNEL, planted.KERNEL, of_kernel))
     files = [f'{folder}/{name}' for name in names]
@@ -129,10 +129,10 @@ def mutants_of(part, seed, sample):
 
 
 class Kernel:
-    """The objects of the unchanged kernel, and how one is built again."""
+    """The objects of the unchanged kernel, and methods to rebuild them."""
 
     def __init__(self, folder):
-        # As setup.py builds it, but with less optimization, because it is built often and runs briefly.
+        # Builds as setup.py does, but at -O1, because it is built often and runs briefly.
         with unittest.mock.patch('setuptools.setup'):
             self.setup = runpy.run_path(str(HERE / 'setup.py'))
         self.flags = ['-O1' if flag == '-O3' else flag for flag in self.setup['FLAGS']]
@@ -143,30 +143,30 @@ class Kernel:
         self.small_interface = self.compile_small_interface(HERE, folder)
 
     def compile(self, checkout, name, folder):
-        """The path of an object; None if the compiler refuses it."""
+        """Compiles an object; returns its path, or None if that fails."""
         target = folder / f'{name}.o'
-        # Without paths in it, so that equal code makes equal objects.
+        # Relative paths, so that equal code makes equal objects.
         command = ['g++', *self.flags, f'-DMS_COSINE_LOSS_INSTRUCTION_SET={name}', '-DFUZZ_REPLAY',
                    *self.setup['INSTRUCTION_SETS'].get(name, []), '-c', self.sources[name], '-o', str(target)]
         finished = subprocess.run(command, check=False, cwd=checkout, capture_output=True)
         return target if finished.returncode == 0 else None
 
     def compile_small_interface(self, checkout, folder):
-        """The object that stands for the interface in the replay; None where a fault is in what it replaces."""
+        """Compiles the interface for the replay; returns its object, or None if the fault is in a line it replaces."""
         finished = subprocess.run(['bash', '-c', 'source test/build.sh && build_small_interface "$0" g++ -O1 -w',
                                    str(folder)], check=False, cwd=checkout / 'kernel')
         return None if finished.returncode else folder / 'interface_of_test.o'
 
     def includes(self, source, header):
-        """Whether a source includes a header, by whatever way."""
+        """Returns whether a source includes a header, directly or not."""
         text = (HERE / source).read_text('utf-8')
         names = [pathlib.Path(source).parent / name for name in re.findall(r'#include "(.+)"', text)]
         return any(name.name == header or self.includes(name, header) for name in names)
 
     def rebuilt(self, checkout, file, folder):
-        """The objects that `file` changes, by name; None if one does not compile.
+        """Rebuilds and returns the objects that `file` changes, by name; None if one does not compile.
 
-        An instruction set is left alone where a better one has changed, because one of them is enough.
+        Skips an instruction set if a better one has changed, because one is enough.
         """
         changed = {}
         for name, source in self.sources.items():
@@ -182,7 +182,7 @@ class Kernel:
         return changed
 
     def link(self, checkout, changed, folder):
-        """Puts the library into the checkout, and returns the driver and the replay."""
+        """Links the library into the checkout; returns the replay and the driver."""
         objects = {**self.objects, **changed}
         driver, replay = objects.pop('driver'), objects.pop('replay')
         small = self.compile_small_interface(checkout, folder) if 'interface' in changed else None
@@ -196,7 +196,7 @@ class Kernel:
 
 
 class Worker:
-    """A copy of the checkout in which one mutant after the other is tried."""
+    """A copy of the checkout in which mutants are tried, one at a time."""
 
     def __init__(self, folder, kernel, limits):
         self.checkout = folder / 'checkout'
@@ -205,8 +205,8 @@ class Worker:
         self.folder, self.kernel, self.limits = folder, kernel, limits
 
     def run(self, command, limit, **environment):
-        """Whether a command succeeds in time, and the first test that it says has failed."""
-        # No bytecode: it is told apart by seconds, and mutants follow one another faster.
+        """Returns whether a command succeeds in time, and the first test that it reports as failed."""
+        # No bytecode: its timestamps have a resolution of a second, and mutants follow faster.
         process = subprocess.Popen(command, cwd=self.checkout, text=True, stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT, start_new_session=True, env={
                                        **os.environ, 'PYTHONPATH': str(self.checkout), 'PYTHONDONTWRITEBYTECODE': '1',
@@ -221,24 +221,25 @@ class Worker:
         return process.returncode == 0, failed[0] if failed else f'exit {process.returncode}: {output[-200:]}'
 
     def stage(self, arguments):
-        """Whether the tests of a stage pass, and the first one that does not."""
+        """Returns whether the tests of a stage pass, and the first that fails."""
         command = [sys.executable, '-m', 'pytest', '-x', '-q', '-p', 'no:cacheprovider', '--cases', 'all', *arguments]
         return self.run(command, self.limits.get(' '.join(arguments), 900))
 
     def judge(self, program, instruction_set):
-        """The same of the driver or the replay."""
+        """Returns whether the driver or the replay passes, and how it fails."""
         arguments = [CASES] if program.name == 'driver' else sorted(map(str, (HERE / CORPUS).iterdir()))
         passed, failed = self.run([str(program), *arguments], 120, MS_COSINE_LOSS_INSTRUCTION_SET=instruction_set)
         return passed, f'{program.name}, {instruction_set}: {failed}'
 
     def killer(self, stages, changed):
-        """What fails in the checkout as it is now; None if nothing does."""
+        """Returns what fails in the checkout in its current state; None if nothing does."""
         checks = [functools.partial(self.stage, arguments) for arguments in stages]
         if changed is not None:
             programs = self.kernel.link(self.checkout, changed, self.folder)
             sets = [each for each in self.kernel.sets if each in changed] or self.kernel.sets[:1]
             judges = [functools.partial(self.judge, program, each) for program in programs for each in sets]
-            # After the first tests, because most of the others take longer. They run on the best instruction set alone.
+            # Run them after the first tests, because most others take longer. Tests run only on the best instruction
+            # set.
             checks = [*checks[:1], *judges, *checks[1:]] if set(changed) - set(self.kernel.sets[1:]) else judges
         for check in checks:
             passed, failed = check()
@@ -247,7 +248,7 @@ class Worker:
         return None
 
     def outcome(self, mutant, stages):
-        """The outcome and the killer of a mutant."""
+        """Tries a mutant; returns its outcome and its killer."""
         if (mutant.file, *mutant.change()) in EQUIVALENT:
             return 'equivalent', EQUIVALENT[(mutant.file, *mutant.change())]
         target = self.checkout / mutant.file
@@ -267,7 +268,7 @@ class Worker:
 
 
 class Results:
-    """What has been run, kept in a file."""
+    """The results so far, kept in a file."""
 
     def __init__(self, path):
         self.path, self.lock = path, threading.Lock()
@@ -280,11 +281,11 @@ class Results:
         self.done = {(row['part'], row['mutant']): row for row in self.rows}
 
     def outcome(self, part, mutant):
-        """The outcome of a mutant, '' before it has one."""
+        """Returns the outcome of a mutant, '' if it has none yet."""
         return self.done.get((part, mutant.name()), {'outcome': ''})['outcome']
 
     def add(self, *values):
-        """Writes a row down."""
+        """Appends and prints a row."""
         with self.lock, self.path.open('a', newline='', encoding='utf-8') as file:
             csv.writer(file).writerow(values)
             row = dict(zip(FIELDS, map(str, values)))
@@ -293,7 +294,7 @@ class Results:
 
 
 def _check_the_unchanged(part, stages, worker, results, stop):
-    """Every stage has to pass without a fault; how long it takes is what a fault is given a multiple of."""
+    """Checks that every stage passes without a fault, and sets its time limit to a multiple of the time it takes."""
     for name, arguments in {' '.join(stage): stage for stage in stages}.items():
         key = f'{UNCHANGED}: {name}'
         if (part, key) not in results.done:
@@ -304,7 +305,7 @@ def _check_the_unchanged(part, stages, worker, results, stop):
             if not passed:
                 raise SystemExit(f'without any fault: {failed}')
             results.add(part, key, 'passed', '', round(time.monotonic() - started))
-        # Twice the time on a busy machine is no fault.
+        # A busy machine may take twice as long.
         worker.limits[name] = max(90, 4 * float(results.done[part, key]['seconds']))
     return True
 
@@ -326,7 +327,7 @@ def _run(part, mutants, is_rest, results, stop):
         workers = [Worker(folder, kernel, limits) for folder in folders[:-1]]
         if kernel:
             programs = kernel.link(workers[0].checkout, {}, workers[0].folder)
-            # What the sanitizers' script runs, this machine can run.
+            # Keep the instruction sets that this machine can run.
             kernel.sets = [each for each in kernel.sets
                            if all(workers[0].judge(program, each)[0] for program in programs)]
         if not _check_the_unchanged(part, sum(stages.values(), []), workers[0], results, stop):
@@ -368,7 +369,7 @@ def _report(part, mutants, results):
 
 
 def main():
-    """Parses the command line, runs, and ends with 1 below 95 % or before the end."""
+    """Runs the mutants; exits with 1 if fewer than 95 % are killed or some have not run."""
     parser = argparse.ArgumentParser(prog='python -m tests.by_hand.mutation', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--part', choices=['package', 'kernel'])

@@ -11,24 +11,25 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Mutants that no test could tell from the original, each with the reason: file, line before, line after."""
+"""Mutants that no test can distinguish from the original: (file, line before, line after) and the reason."""
 EQUIVALENT = {
     ('ms_cosine_loss/implementations/native.py', '@functools.lru_cache(maxsize=256)',
      '@functools.lru_cache(maxsize=257)'):
-        'which settings are made anew nobody can tell',
+        'which settings are cached is not observable',
     ('ms_cosine_loss/implementations/plain.py', '@functools.lru_cache(maxsize=1024)',
      '@functools.lru_cache(maxsize=1025)'):
-        'which constants are made anew nobody can tell',
+        'which constants are cached is not observable',
     ('kernel/thread_pool.cc', 'return count == 0 ? 1 : static_cast<int>(count);',
-     'return count == 0 ? 2 : static_cast<int>(count);'): 'for systems that cannot say how many processors they have',
+     'return count == 0 ? 2 : static_cast<int>(count);'):
+        'only on systems that cannot report their number of processors',
     ('kernel/sums.h', 'for (; i < end; i += kWidth) {', 'for (; i <= end; i += kWidth) {'):
-        'a rest of no elements is one of zeros, which add nothing',
+        'an empty remainder is all zeros, which add nothing',
     ('kernel/gradients.h',
      'for (; i + kSteps * kStep <= length; i += kSteps * kStep) write(i, std::integral_constant<int, kSteps>());',
      'for (; i + kSteps * kStep < length; i += kSteps * kStep) write(i, std::integral_constant<int, kSteps>());'):
-        'single steps write the same',
+        'single steps write the same numbers',
     ('kernel/element.h', 'to->bits = static_cast<uint16_t>((bits >> 16) | 0x40u);',
-     'to->bits = static_cast<uint16_t>((bits >> 16) | 0x41u);'): 'another NaN',
+     'to->bits = static_cast<uint16_t>((bits >> 16) | 0x41u);'): 'another NaN payload',
     ('kernel/layout.cc', 'problem->is_broadcast = false;', 'problem->is_broadcast = true;'):
-        'the gradients of what broadcasts are gathered in a second pass, which is right for all and slower',
+        'broadcast gradients are gathered in a second pass, which is right for all inputs but slower',
 }

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Faults made by rule: one operator, constant or condition changed at a time."""
+"""Generated faults: one operator, constant or condition changed at a time."""
 import ast
 import dataclasses
 import re
@@ -19,7 +19,7 @@ import re
 
 @dataclasses.dataclass(frozen=True)
 class Mutant:
-    """One fault: `new` in the place of the bytes from `start` to `end` of a file of the checkout."""
+    """One fault: `new` replaces the bytes from `start` to `end` of a file of the checkout."""
 
     file: str
     source: bytes = dataclasses.field(repr=False)
@@ -29,28 +29,28 @@ class Mutant:
     breaks: str = ''
 
     def text(self):
-        """The whole file with the fault in it."""
+        """The file with the fault, as bytes."""
         return self.source[:self.start] + self.new.encode() + self.source[self.end:]
 
     def line(self):
-        """The number of the first line that differs."""
+        """The number of the line where the change starts."""
         return self.source.count(b'\n', 0, self.start) + 1
 
     def change(self):
-        """The lines before and after, without their indent."""
+        """The changed lines before and after, with whitespace collapsed."""
         first = self.source.rfind(b'\n', 0, self.start) + 1
         last = self.source.find(b'\n', self.end)
         after = self.source[first:self.start] + self.new.encode() + self.source[self.end:last]
         return tuple(' '.join(text.decode().split()) for text in (self.source[first:last], after))
 
     def name(self):
-        """What identifies it: where it is and what it does."""
+        """A unique name: the position and the change."""
         before, after = self.change()
         column = self.start - self.source.rfind(b'\n', 0, self.start)
         return f'{self.file}:{self.line()}:{column}: {before} => {after}'
 
 
-# Each comparison becomes its neighbour at the boundary, or its opposite.
+# Each comparison becomes the one that differs only at equality, or its negation.
 _COMPARISONS = {ast.Lt: ('<', ('<=', '>=')), ast.LtE: ('<=', ('<', '>')), ast.Gt: ('>', ('>=', '<=')),
                 ast.GtE: ('>=', ('>', '<')), ast.Eq: ('==', ('!=',)), ast.NotEq: ('!=', ('==',)),
                 ast.Is: ('is', ('is not',)), ast.IsNot: ('is not', ('is',)),
@@ -112,7 +112,7 @@ class _Python(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_BinOp(self, node):  # noqa: N802
-        # Not the sums of texts and tuples.
+        # Skip concatenations of strings and tuples.
         if not any(isinstance(each, (ast.Constant, ast.Tuple, ast.JoinedStr)) and not hasattr(each, 'n')
                    for each in (node.left, node.right)):
             self.between(node.left, node.right, *_ARITHMETIC[type(node.op)])
@@ -135,7 +135,7 @@ class _Python(ast.NodeVisitor):
             self.put(node, repr(node.value + 1))
 
 
-# What clang-format puts between blanks is an operator of two sides.
+# clang-format puts spaces around binary operators.
 _KERNEL = (
     (r' (<|<=|>|>=|==|!=) ', {'<': ('<=', '>='), '<=': ('<', '>'), '>': ('>=', '<='), '>=': ('>', '<'), '==': ('!=',),
                               '!=': ('==',)}),
@@ -147,7 +147,7 @@ _KERNEL = (
     (r'(!)(?=[\w(])', {'!': ('',)}),
     (r'\b(true|false)\b', {'true': ('false',), 'false': ('true',)}),
     (r'(continue);', {'continue': ('',)}),
-    # Not the exponents of hexadecimal numbers: another bit of a threshold tells nothing.
+    # Not the exponents of hexadecimal floats: a threshold moved by one bit is rarely observable.
     (r'(?<![\w.])(?<!p[-+])(\d+|0x[0-9a-f]+u|\d\.\d)(?![\w.])', None),
 )
 _NOT_CODE = re.compile(rb'//[^\n]*|^#[^\n]*|"[^"\n]*"|^(?:typedef|extern|template) [^\n]*', re.M)
@@ -158,12 +158,12 @@ def _next(number):
 
 
 def of_python(file, source):
-    """Every mutant of a Python file."""
+    """Returns every mutant of a Python file."""
     return [Mutant(file, source, *each) for each in _Python(source).found]
 
 
 def of_kernel(file, source):
-    """Every mutant of a C++ file; some do not compile, and some change nothing."""
+    """Returns every mutant of a C++ file; some do not compile, and some change nothing."""
     code = _NOT_CODE.sub(lambda match: b' ' * len(match[0]), source).decode('latin-1')
     found = []
     for pattern, news in _KERNEL:

@@ -12,11 +12,11 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// CANN as MindSpore's Ascend backend calls it, with one device that is the host's own memory. An operator is computed
-// at once, on the thread that launches it, or refused by its name where operators.cc does not know it.
+// CANN as MindSpore's Ascend backend calls it, with one device in host memory. An operator is computed synchronously on
+// the thread that launches it, or rejected by name if operators.cc does not implement it.
 //
-// Here is what must give something back. Whatever else MindSpore links or looks up, from sessions to dumps, is a
-// function that returns 0: made by build.py for what it links, by dlsym below for what it looks up.
+// This file defines the functions that must return something. All others, from sessions to dumps, return 0: build.py
+// generates those that MindSpore links, and dlsym below those that it looks up.
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sys/mman.h>
@@ -45,7 +45,7 @@ struct Executor {
   bool is_repeatable = false;
 };
 
-// What MindSpore holds pointers to. Those to operands also tell an argument that is one from a number.
+// Owns the objects to which MindSpore holds pointers. For operands, it also tells pointers from integer arguments.
 template <class T>
 class Registry {
  public:
@@ -71,7 +71,7 @@ class Registry {
   std::unordered_map<const void *, std::shared_ptr<T>> items_;
 };
 
-// Never destroyed, as MindSpore's threads outlive the statics.
+// Never destroyed, because MindSpore's threads outlive statics.
 Registry<Operand> &operands = *new Registry<Operand>;
 Registry<Executor> &executors = *new Registry<Executor>;
 
@@ -96,7 +96,7 @@ std::string described(const Operand &operand) {
   return text + "]";
 }
 
-// `result` is the operand that the operator writes, as far as one can tell.
+// `result` is the operand that the operator writes, as far as is known.
 void note_launch(const std::string &name, const Operand *result, const Operands &all) {
   std::string line = "launch " + name + " " + std::to_string(result ? stand_in::elements_of(*result) : 0);
   for (const auto &each : all) line += " " + described(*each);
@@ -111,7 +111,7 @@ int launched(const std::string &name, bool is_computed) {
 }
 
 void *reserve(size_t size) {
-  // Pages that are never touched cost nothing: MindSpore asks for its pool in gigabytes.
+  // Untouched pages are free: MindSpore allocates its pool in gigabytes.
   void *const memory =
       mmap(nullptr, size ? size : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   return memory == MAP_FAILED ? nullptr : memory;
@@ -125,7 +125,7 @@ int copied(void *to, size_t room, const void *from, size_t size, int kind) {
   return kSuccess;
 }
 
-// Streams, events, contexts and the like: something that is not null.
+// Streams, events, contexts and other handles: any non-null pointer.
 int handle(void **result) { return (*result = calloc(1, 64)) ? kSuccess : kFailure; }
 
 Operand *other() { return operands.add(std::make_shared<Operand>()); }
@@ -134,7 +134,7 @@ Operand *other() { return operands.add(std::make_shared<Operand>()); }
 
 namespace ge {
 
-// Constructed for good, because MindSpore's static initializers enter their codes in it by inline functions.
+// Fully constructed, because inline functions in MindSpore's static initializers register their codes in it.
 struct StatusFactory {
   std::map<uint32_t, std::string> one, other;
   static StatusFactory *Instance();
@@ -144,7 +144,7 @@ StatusFactory *StatusFactory::Instance() {
   return factory;
 }
 
-// For an operator of the old style MindSpore makes one of these, and lets other functions of ge fill it in.
+// MindSpore makes one for each operator of the old style and lets other functions of ge fill it in.
 struct Operator {
   void *members[5] = {};
   ~Operator();
@@ -218,7 +218,7 @@ int aclGetViewShape(const void *tensor, int64_t **shape, uint64_t *rank) {
   return kSuccess;
 }
 
-// --- executors that are kept are launched again on other addresses
+// --- repeatable executors are launched again with other addresses
 
 int aclSetAclOpExecutorRepeatable(const void *executor) {
   if (const auto found = executors.find(executor)) found->is_repeatable = true;
@@ -237,7 +237,7 @@ int aclSetDynamicTensorAddr(void *, size_t, size_t place, Operand *list, void *d
   return kSuccess;
 }
 
-// --- operators of the old style; their descriptions are contiguous, and the memory comes beside them
+// --- operators of the old style; their tensors are contiguous, and their memory is passed separately
 
 Operand *aclCreateTensorDesc(int dtype, int rank, const int64_t *shape, int format) {
   return aclCreateTensor(shape, rank > 0 ? rank : 0, dtype, nullptr, 0, format, nullptr, 0, nullptr);
@@ -318,7 +318,7 @@ int aclopCompileAndExecuteV2(const char *name, int input_count, Operand **inputs
                                 attributes, engine, compile, path, stream);
 }
 
-// --- kernels that MindSpore made itself, by fusing operators; they are code of the device, and not computed
+// --- kernels that MindSpore generates by fusing operators; they are device code and are not computed
 
 int aclrtBinaryLoadFromData(const void *, size_t, const void *, void **binary) { return handle(binary); }
 int aclrtBinaryGetFunction(void *, const char *name, void **function) {
@@ -448,13 +448,13 @@ int aclrtProcessReport(int) {
 
 }  // extern "C"
 
-// --- what is looked up by name: two functions for each operator,
+// --- functions that MindSpore looks up by name: two for each operator,
 //
 //     aclnn<name>GetWorkspaceSize(arguments..., uint64_t *size, aclOpExecutor **executor)
 //     aclnn<name>(workspace, size, executor, stream)
 //
-// MindSpore knows some 500, and no two need be alike in their arguments. So dlsym hands out numbered entries, which
-// come together in stand_in_called() with the registers and the stack that the arguments are in.
+// MindSpore knows some 500 operators, each with its own signature. So dlsym returns numbered entries, which all lead to
+// stand_in_called() with the registers and the stack that hold the arguments.
 
 namespace {
 
@@ -475,7 +475,7 @@ bool ends_with(const std::string &text, const std::string &end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
-// Whether this thread's stack holds `address`, above `here`.
+// Whether `address` is on this thread's stack, above `here`.
 bool is_on_stack(uint64_t address, const void *here) {
   static thread_local char *end = nullptr;
   if (!end) {
@@ -495,8 +495,8 @@ int asked(const std::string &name, const uint64_t *registers, const uint64_t *st
   auto argument = [&](int k) { return k < 6 ? registers[k] : stack[k - 6]; };
   auto executor = std::make_shared<Executor>();
   executor->name = name;
-  // The two results are the caller's locals, and the first arguments that are: operands lie on the heap. A double comes
-  // in a register of its own kind and is not among these.
+  // The two results are the first arguments that point to the caller's locals: operands are on the heap. A double is
+  // passed in another kind of register and does not appear here.
   for (int k = 0; k < kMostArguments; ++k) {
     const auto operand = operands.find(reinterpret_cast<void *>(argument(k)));
     if (!operand && is_on_stack(argument(k), &argument) && is_on_stack(argument(k + 1), &argument)) {
@@ -542,7 +542,7 @@ int stand_in_called(uint32_t entry, const uint64_t *registers, const uint64_t *s
   return launch(name, reinterpret_cast<void *>(registers[2]));
 }
 
-// In front of the C library's own.
+// Overrides the C library's dlsym.
 void *dlsym(void *library, const char *name) {
   using Function = void *(*)(void *, const char *);
   static const Function real = reinterpret_cast<Function>(dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5"));
@@ -553,7 +553,7 @@ void *dlsym(void *library, const char *name) {
        {"acl", "Adx", "hal", "Hccl", "InitHugeMem", "msprof", "Msprof", "ReleaseHugeMem", "rtGet", "UnInitHugeMem"})
     is_of_cann = is_of_cann || begins_with(name, start);
   if (!is_of_cann) return nullptr;
-  dlerror();  // forgets that it was not found
+  dlerror();  // clears the error of the failed lookup
   std::lock_guard<std::mutex> lock(names_mutex);
   size_t entry = 0;
   while (entry < names.size() && names[entry] != name) ++entry;
@@ -564,7 +564,8 @@ void *dlsym(void *library, const char *name) {
 
 }  // extern "C"
 
-// kEntries times: the entry's number into r11d, then on to the common part, which calls stand_in_called() with it.
+// kEntries entries, each of which loads its number into r11d and jumps to the common part, which calls
+// stand_in_called().
 asm(R"(
   .text
   .set entry, 0

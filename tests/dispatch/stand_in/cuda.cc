@@ -12,8 +12,8 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// The CUDA runtime as MindSpore's GPU backend calls it, with one device that is the host's own memory. Kernels are
-// noted and not run. What is not here returns 0, or the names of kernels: made by build.py.
+// The CUDA runtime as MindSpore's GPU backend calls it, with one device in host memory. Kernels are noted but not run.
+// build.py generates all other functions, which return 0, and the kernels, which note their names.
 #include <cstdlib>
 #include <cstring>
 
@@ -32,7 +32,7 @@ int copied(void *to, const void *from, size_t size, int kind) {
   return kSuccess;
 }
 
-// In place of cudaDeviceProp of CUDA 11, where MindSpore looks.
+// The layout of CUDA 11's cudaDeviceProp, as far as MindSpore reads it.
 struct Properties {
   char name[256];
   char ids[32];
@@ -56,7 +56,7 @@ extern "C" {
 // Called by the stand-in of each kernel.
 void stand_in_kernel(const char *name) { stand_in::note(std::string("launch ") + name + " 0"); }
 
-// Called by the stand-ins that make a handle or a description for cuBLAS, cuDNN and their like.
+// Called by the stand-ins that create a handle or a descriptor for cuBLAS, cuDNN and similar libraries.
 int stand_in_create(void **it) { return handle(it); }
 
 int cudaGetDeviceCount(int *count) {

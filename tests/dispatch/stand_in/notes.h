@@ -12,10 +12,10 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// What MindSpore asked of the device, one line each, for the Python that asked MindSpore:
+// Notes what MindSpore requests of the device, one line each, for the calling Python code:
 //
-//     launch NAME ELEMENTS OPERANDS...   an operator or a kernel; the elements of its result, 0 where that is not known
-//     copy KIND BYTES                    1 to the device, 2 from it, 3 on it: CANN and CUDA count alike
+//     launch NAME ELEMENTS OPERANDS...   an operator or a kernel; the elements of its result, 0 if unknown
+//     copy KIND BYTES                    1 to the device, 2 from it, 3 on it, in both CANN and CUDA
 #ifndef TESTS_DISPATCH_STAND_IN_NOTES_H_
 #define TESTS_DISPATCH_STAND_IN_NOTES_H_
 
@@ -31,7 +31,7 @@ struct Notes {
 };
 
 inline Notes &notes() {
-  // Never destroyed: MindSpore's threads outlive the statics.
+  // Never destroyed: MindSpore's threads outlive statics.
   static Notes *const all = new Notes;
   return *all;
 }
@@ -45,14 +45,14 @@ inline void note(const std::string &line) {
 
 extern "C" {
 
-// Forgets what was noted, and notes from now on.
+// Clears the notes and starts noting.
 inline __attribute__((used)) void stand_in_start() {
   std::lock_guard<std::mutex> lock(stand_in::notes().mutex);
   stand_in::notes().text.clear();
   stand_in::notes().wanted = true;
 }
 
-// For when MindSpore has been waited for.
+// Call it only after MindSpore has been synchronized.
 inline __attribute__((used)) const char *stand_in_notes() { return stand_in::notes().text.c_str(); }
 
 }  // extern "C"

@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// A tensor, a scalar or a list of them as CANN's aclCreate... functions describe it.
+// A tensor, a scalar or a list as CANN's aclCreate... functions describe it.
 #ifndef TESTS_DISPATCH_STAND_IN_OPERAND_H_
 #define TESTS_DISPATCH_STAND_IN_OPERAND_H_
 
@@ -45,7 +45,7 @@ struct Operand {
 
   Kind kind = kOther;
   int dtype = -1;
-  Shape shape;  // of a tensor; the numbers themselves of a list of integers
+  Shape shape;  // the shape of a tensor, or the elements of a list of integers
   Shape strides;
   int64_t offset = 0;
   void *data = nullptr;
@@ -57,19 +57,19 @@ using Operands = std::vector<std::shared_ptr<Operand>>;
 
 size_t bytes_of(int dtype);
 int64_t elements_of(const Operand &tensor);
-// One element, whatever its dtype; a dtype that is not listed above gives NaN, and is not written.
+// Read and write one element; a dtype that is not listed above reads as NaN and is not written.
 double load(const void *element, int dtype);
 void store(void *element, int dtype, double value);
 // The strides of a tensor without gaps.
 Shape contiguous(const Shape &shape);
 
-// An argument of aclnn<name>: an operand, or else what came in its place, a number or null for an operand left out.
+// An argument of aclnn<name>: an operand, or else an integer, 0 for an omitted operand.
 struct Argument {
   std::shared_ptr<Operand> operand;
   int64_t integer = 0;
 };
 
-// Computes the operator aclnn<name>. False where it is not known.
+// Computes the operator aclnn<name>; returns false if it is unknown.
 bool compute(const std::string &name, const std::vector<Argument> &arguments);
 
 // The same for an operator of the old style.

@@ -12,8 +12,8 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// The operators that the loss and its tests meet on Ascend, computed in double and rounded to the dtype of the result.
-// The order of each one's arguments is that of CANN's header for it, aclnn_<name>.h.
+// The operators that the loss and its tests use on Ascend, computed in double and rounded to the dtype of the result.
+// Arguments are in the order of CANN's header aclnn_<name>.h.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -24,7 +24,7 @@
 namespace stand_in {
 namespace {
 
-// The nearest number with a mantissa of `digits` bits whose unit is no finer than 2^lowest; ties to even.
+// Rounds to `digits` significant bits, with an ulp of at least 2^lowest; ties to even.
 double nearest(double value, int digits, int lowest) {
   if (value == 0 || !std::isfinite(value)) return value;
   int exponent;
@@ -74,7 +74,7 @@ T as(const void *element) {
 
 template <class T>
 void put(void *element, double value) {
-  // By way of int64_t, because a negative double has no unsigned value.
+  // Through int64_t, because converting a negative double to an unsigned type is undefined.
   const T converted = std::is_integral<T>::value ? static_cast<T>(static_cast<int64_t>(value)) : static_cast<T>(value);
   memcpy(element, &converted, sizeof converted);
 }
@@ -170,13 +170,13 @@ char *first(const Operand &tensor) {
   return static_cast<char *>(tensor.data) + tensor.offset * static_cast<int64_t>(bytes_of(tensor.dtype));
 }
 
-// A tensor that is walked over: where its element is, and how far to the next one along each axis, in bytes.
+// An iterator over a tensor: the current element, and the stride along each axis in bytes.
 struct Walk {
   const Operand *tensor;
   char *element;
   std::vector<int64_t> steps;
 
-  // `tensor` broadcast to a shape: the axes are aligned at the last, and one of length 1 is repeated.
+  // Walks `tensor` broadcast to a shape: axes are aligned at the last, and those of length 1 are repeated.
   Walk(const Operand &tensor, const Shape &shape) : tensor(&tensor), element(first(tensor)), steps(shape.size(), 0) {
     for (size_t axis = 0; axis < tensor.shape.size(); ++axis) {
       const bool repeated = tensor.shape[axis] == 1;
@@ -184,7 +184,7 @@ struct Walk {
       steps[axis + shape.size() - tensor.shape.size()] = repeated ? 0 : step;
     }
   }
-  // With steps of its own choice, one for each axis of the shape, in elements.
+  // Walks with the given strides, one for each axis of the shape, in elements.
   Walk(const Operand &tensor, int64_t start, std::vector<int64_t> steps)
       : tensor(&tensor), element(first(tensor)), steps(std::move(steps)) {
     const int64_t bytes = static_cast<int64_t>(bytes_of(tensor.dtype));
@@ -196,7 +196,7 @@ struct Walk {
   void set(double value) const { store(element, tensor->dtype, value); }
 };
 
-// Calls `visit` at each index of `shape`, with every walk at its element there.
+// Calls `visit` at each index of `shape`, with every walk at the element there.
 template <class Visit>
 void each(const Shape &shape, std::vector<Walk> walks, Visit visit) {
   for (int64_t length : shape) {
@@ -238,7 +238,7 @@ void fill(double value, const Operand &result) {
 
 int64_t from_the_front(int64_t axis, size_t rank) { return axis < 0 ? axis + static_cast<int64_t>(rank) : axis; }
 
-// The sums over `axes`, over all of them where none is named, or their mean.
+// The sum or the mean over `axes`, or over all axes if `axes` is empty.
 void reduce(const Operand &input, const Shape &axes, const Operand &result, bool is_mean) {
   std::vector<bool> reduced(input.shape.size(), axes.empty());
   for (int64_t axis : axes) reduced[from_the_front(axis, input.shape.size())] = true;
@@ -251,7 +251,7 @@ void reduce(const Operand &input, const Shape &axes, const Operand &result, bool
       total.shape[axis] = 1;
     }
   }
-  // Wider than double, so that the sum of a long row of float64 is the one that rounding its true sum gives.
+  // Wider than double, so that the sum of a long float64 row is correctly rounded.
   std::vector<long double> sums(elements_of(result));
   std::vector<double> rounded(elements_of(result));
   total.strides = contiguous(total.shape);
@@ -274,7 +274,7 @@ void permute(const Operand &input, const Shape &axes, const Operand &result) {
        [](const std::vector<Walk> &at) { at[0].set(at[1].get()); });
 }
 
-// The input once more along each axis on which the result is longer.
+// Tiles the input along each axis on which the result is longer.
 void repeat(const Operand &input, const Operand &result) {
   Shape index(result.shape.size(), 0);
   const size_t added = result.shape.size() - input.shape.size();
@@ -291,7 +291,7 @@ void repeat(const Operand &input, const Operand &result) {
   });
 }
 
-// The part of `whole` that begins at `start` along `axis` and is `length` long.
+// A view of `length` elements of `whole` along `axis`, from `start`.
 Operand part(const Operand &whole, int64_t axis, int64_t start, int64_t length, int64_t step = 1) {
   Operand view = whole;
   view.offset += start * whole.strides[axis];
@@ -308,7 +308,7 @@ Operand slice(const Operand &whole, int64_t axis, int64_t index) {
   return view;
 }
 
-// result = a b, the last two axes being matrices and the others broadcast.
+// result = a b, with matrices in the last two axes and the others broadcast.
 void multiply(const Operand &a, const Operand &b, const Operand &result) {
   const size_t rank = result.shape.size();
   const int64_t depth = a.shape.back();
@@ -375,7 +375,7 @@ const std::map<std::string, Binary> &binary() {
   return all;
 }
 
-// Those whose second argument is a scalar.
+// Operators whose second argument is a scalar.
 const std::map<std::string, Binary> &scaled() {
   static const std::map<std::string, Binary> all{
       {"ClampMin", larger},
@@ -406,13 +406,13 @@ bool compute(const std::string &name, const std::vector<Argument> &arguments) {
   auto at = [&](size_t k) -> const Operand & {
     return k < arguments.size() && arguments[k].operand ? *arguments[k].operand : none;
   };
-  // What a scalar is beside the elements of `tensor`: a device has no double for the narrower ones.
+  // Rounds a scalar as the device does for elements of `tensor`: double is used only for float64 and int64.
   auto beside = [](double scalar, const Operand &tensor) {
     return tensor.dtype == kFloat64 || tensor.dtype == kInt64 ? scalar : double(float(scalar));
   };
   if (unary().count(name)) {
     const Unary function = unary().at(name);
-    // Between the tensor and the result some have a shape or a dtype.
+    // Some have a shape or a dtype between the tensor and the result.
     map([&](const double *x) { return function(x[0]); }, {&at(0)}, *last);
   } else if (binary().count(name)) {
     const Binary function = binary().at(name);
@@ -434,7 +434,7 @@ bool compute(const std::string &name, const std::vector<Argument> &arguments) {
   } else if (name == "SWhere") {
     map([](const double *x) { return x[0] ? x[1] : x[2]; }, {&at(0), &at(1), &at(2)}, at(3));
   } else if (name == "AllFinite") {
-    // Despite its name, whether one is not; it is asked of each tensor in turn, with one result for them all.
+    // Despite its name, it sets the result if an element is not finite; calls for several tensors share one result.
     each(at(0).shape, {Walk(at(0), at(0).shape)}, [&](const std::vector<Walk> &x) {
       if (!std::isfinite(x[0].get())) fill(1, at(1));
     });
@@ -483,7 +483,7 @@ bool compute_old(const std::string &name, const Operands &inputs, const Operands
     } else if (name == "AssignAdd") {
       map([](const double *x) { return x[0] + x[1]; }, {&in(0), &in(1)}, in(0));
     } else {
-      // Without a momentum, which the tests do not ask for.
+      // Without momentum, which the tests do not use.
       map([](const double *x) { return x[0] - x[2] * x[1]; }, {&in(0), &in(1), &in(2)}, in(0));
     }
     if (result.data != in(0).data) copy(in(0), result);
@@ -502,7 +502,7 @@ bool compute_old(const std::string &name, const Operands &inputs, const Operands
   } else if (name == "BiasAddGrad") {
     reduce(in(0), {0}, result, false);
   } else if (name == "BroadcastGradientArgs") {
-    // The axes along which either of two shapes was repeated; how many is only known now.
+    // The axes along which either of two shapes was broadcast; their number is known only at run time.
     const Shape shapes[] = {integers_of(in(0)), integers_of(in(1))};
     const size_t rank = std::max(shapes[0].size(), shapes[1].size());
     for (size_t which : {0, 1}) {
@@ -549,7 +549,7 @@ bool compute_old(const std::string &name, const Operands &inputs, const Operands
     const Shape starts = integers_of(in(1)), steps = integers_of(in(3));
     Operand view = in(0);
     size_t kept = 0;
-    // From the first axis on, as an axis of which one index is taken goes.
+    // In order, because an axis is removed if a single index is taken.
     for (size_t axis = 0; axis < starts.size(); ++axis) {
       const bool is_left_out = attributes.at("begin_mask") >> axis & 1;
       const int64_t all = view.shape[kept];
