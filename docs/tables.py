@@ -146,6 +146,31 @@ def memory():
                    for row in _read('memory.csv')]) + _measured('memory')
 
 
+def bandwidth():
+    """How many times longer the kernel takes than the memory-bandwidth baseline."""
+    rows = _read('bandwidth.csv')
+    threads = list(dict.fromkeys(row['threads'] for row in rows))
+    found = {(row['layout'], row['dtype'], row['threads']): row for row in rows}
+    return _table(['layout', 'dtype', *(f'{what}, threads: {count}' for count in threads
+                                        for what in ('forward', 'forward + backward'))],
+                  [[*case, *(found[*case, count][ratio] for count in threads
+                             for ratio in ('forward_ratio', 'both_ratio'))]
+                   for case in sorted(dict.fromkeys((row['layout'], row['dtype']) for row in rows), reverse=True)],
+                  texts=2) + _measured('bandwidth')
+
+
+def dynamic():
+    """Milliseconds of a call with known and with unknown shapes."""
+    rows = _read('dynamic.csv')
+    found = {(row['rows'], row['loss'], row['what']): row for row in rows}
+    return _table(['pairs', '', *(f'{what}, {shapes} shapes, ms' for what in ('forward', 'forward + backward')
+                                  for shapes in ('known', 'unknown'))],
+                  [[pairs, NAMES.get(loss, loss), *(found[pairs, loss, what][name] for what in ('forward', 'both')
+                                                    for name in ('static_ms', 'dynamic_ms'))]
+                   for pairs, loss in dict.fromkeys((row['rows'], row['loss']) for row in rows)],
+                  texts=2) + _measured('dynamic')
+
+
 def training():
     """Milliseconds of a training step."""
     rows = _read('training.csv')
@@ -275,7 +300,7 @@ def launches_of_layouts():
 
 
 TABLES = {make.__name__: make for make in (speed, speed_forward, speed_both, speed_pynative, speed_error, speed_in_full,
-                                           error, memory, training, margin, all_pairs, versions, compatibility,
+                                           error, memory, bandwidth, dynamic, training, margin, all_pairs, versions, compatibility,
                                            failure_modes, launches, launches_of_layouts)}
 PAGES = (*DOCS.parent.glob('README*.md'), *DOCS.glob('**/*.md'))
 
