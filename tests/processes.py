@@ -55,7 +55,7 @@ def end(process, how=signal.SIGKILL):
 
 
 def run(arguments, cwd, patience=180, restricted=False, ahead=(), **environment):
-    """Runs Python; returns the last line it printed, or how it ended: 'hangs', 'killed by' a signal or 'fails with' an error.
+    """Runs Python; returns the last line printed, or its end: 'hangs', 'killed by' a signal, 'fails with' an error.
 
     With `restricted`, file permissions apply to it even if this process runs as root.
     """
