@@ -188,7 +188,7 @@ def main():
     parser = records.argument_parser(__doc__)
     parser.add_argument('--rounds', type=int, default=15)
     parser.add_argument('--seconds', type=float, default=2)
-    parser.add_argument('--peak', nargs=2, help='print the peak of a contestant, for so many rows')
+    parser.add_argument('--peak', nargs=2, metavar=('CONTESTANT', 'ROWS'), help='only print the peak memory in MiB')
     arguments = parser.parse_args()
     ms.set_context(mode=ms.GRAPH_MODE)
     if arguments.peak:
