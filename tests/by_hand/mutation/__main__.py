@@ -109,7 +109,7 @@ def _planted(folder, table):
         file = f'{folder}/{name}'
         source = (HERE / file).read_bytes()
         if source.count(old.encode()) != 1:
-            raise SystemExit(f'{file} does not contain this line exactly once: {old}')
+            raise SystemExit(f'{file} does not contain this text exactly once: {old}')
         start = source.index(old.encode())
         yield Mutant(file, source, start, start + len(old.encode()), new, breaks)
 
