@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""All pairs of a batch, (N, 1, D) against (1, N, D), axis -1, beside normalise + matmul; graph mode, float32.
+"""All pairs of a batch, (N, 1, D) against (1, N, D), axis -1, compared with normalise + matmul; graph mode, float32.
 
     python -m benchmarks.all_pairs [--rounds 15] [--seconds 2] [--csv docs/data/all_pairs.csv]
 

@@ -31,7 +31,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    config.addinivalue_line('markers', 'on_cpu: asserts what is known of CPU only')
+    config.addinivalue_line('markers', 'on_cpu: checks behaviour that is specific to CPU')
     device = config.getoption('--device')
     if device != 'CPU':
         # Once per process, before anything runs on another device.

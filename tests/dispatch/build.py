@@ -55,7 +55,7 @@ def why_unavailable():
     if sys.platform != 'linux' or platform.machine() != 'x86_64':
         return 'only the MindSpore wheels for Linux on x86-64 contain the backends'
     if version not in TRIED:
-        return f'the stand-ins support MindSpore {", ".join(TRIED)}, not {version}'
+        return f'the stand-ins have been tested with MindSpore {", ".join(TRIED)}, not with {version}'
     if not _compiler():
         return 'no C++ compiler'
     if not shutil.which('nm'):
