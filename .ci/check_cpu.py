@@ -46,7 +46,7 @@ class Code:
         self._ranges = [(each['sh_addr'], each['sh_addr'] + each['sh_size']) for each in sections]
         symbols = elf.get_section_by_name('.symtab')
         if symbols is None:
-            sys.exit('the library is stripped: without names nothing can be told')
+            sys.exit('the library is stripped; the check needs its symbols')
         self.symbols = {each.name: each for each in symbols.iter_symbols()}
         self.names = {each['st_value']: each.name for each in symbols.iter_symbols()
                       if each['st_info']['type'] in ('STT_FUNC', 'STT_GNU_IFUNC') and self.holds(each['st_value'])}
@@ -111,7 +111,7 @@ def _roots(elf, code):
             roots[of].add(code.function_at(address))
     for name, table in tables.items():
         if not roots[name]:
-            sys.exit(f'no pointer to code was found in {name}, {len(table)} bytes')
+            sys.exit(f'no pointer to code in {name}, {len(table)} bytes')
     exported = elf.get_section_by_name('.dynsym').iter_symbols()
     roots[''] |= {code.function_at(each['st_value']) for each in exported if code.holds(each['st_value'])}
     roots[''] |= {start for start, name in code.names.items() if name.startswith(('.', '_init', '_fini'))}
@@ -130,12 +130,12 @@ def main(path):
         for function in sorted(reached[table]):
             for feature, (address, text) in code.needs[function].items():
                 if feature not in allowed:
-                    problems.append(f'{code.names[function]} needs {feature}: {address:x} {text}; it is reached '
+                    problems.append(f'{code.names[function]} needs {feature}: {address:x} {text}; it runs '
                                     f'{"through " + table if table else "on every processor"}')
     if problems:
         sys.exit('\n'.join(problems))
     print(f'{len(reached[""])} functions run on every x86-64;', ', '.join(
-        f'{len(reached[table])} behind {table}' for table in TABLES))
+        f'{len(reached[table])} through {table}' for table in TABLES))
 
 
 if __name__ == '__main__':

@@ -40,19 +40,19 @@ def main(sdist, wheel):
     in_wheel = {name for name in names if '.dist-info/' not in name}
     too_much = {name for name in in_sdist - TRACKED if not name.startswith(BY_SETUPTOOLS)}
     problems = [f'the sdist lacks {name}' for name in sorted(TRACKED - NOT_IN_SDIST - in_sdist)]
-    problems += [f'the sdist should not hold {name}' for name in sorted(too_much | NOT_IN_SDIST & in_sdist)]
+    problems += [f'the sdist should not contain {name}' for name in sorted(too_much | NOT_IN_SDIST & in_sdist)]
     problems += [f'the wheel lacks {name}' for name in sorted(IN_WHEEL - in_wheel)]
-    problems += [f'the wheel should not hold {name}' for name in sorted(in_wheel - IN_WHEEL)]
+    problems += [f'the wheel should not contain {name}' for name in sorted(in_wheel - IN_WHEEL)]
     if '-py3-none-' not in wheel or wheel.endswith('-any.whl'):
         problems.append(f'{wheel} is not tagged for the platform and any Python')
     if not any(name.endswith('/LICENSE') for name in names):
         problems.append('the wheel lacks the licence')
     if has_debug_information:
-        problems.append(f'{LIBRARY} holds debug information')
+        problems.append(f'{LIBRARY} contains debug information')
     if problems:
         sys.exit('\n'.join(problems))
-    print(f'{pathlib.Path(sdist).name} and {pathlib.Path(wheel).name} hold what they should: {len(in_sdist)} and '
-          f'{len(names)} files')
+    print(f'{pathlib.Path(sdist).name} and {pathlib.Path(wheel).name} contain what they should: {len(in_sdist)} '
+          f'and {len(names)} files')
 
 
 if __name__ == '__main__':

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""All pairs of a batch, (N, 1, D) against (1, N, D), axis -1, beside normalise + matmul; graph mode, float32.
+"""All pairs of a batch, (N, 1, D) against (1, N, D), axis -1, compared with normalise + matmul; graph mode, float32.
 
     python -m benchmarks.all_pairs [--rounds 15] [--seconds 2] [--csv docs/data/all_pairs.csv]
 
@@ -188,7 +188,7 @@ def main():
     parser = records.argument_parser(__doc__)
     parser.add_argument('--rounds', type=int, default=15)
     parser.add_argument('--seconds', type=float, default=2)
-    parser.add_argument('--peak', nargs=2, help='print the peak of a contestant, for so many rows')
+    parser.add_argument('--peak', nargs=2, metavar=('CONTESTANT', 'ROWS'), help='only print the peak memory in MiB')
     arguments = parser.parse_args()
     ms.set_context(mode=ms.GRAPH_MODE)
     if arguments.peak:

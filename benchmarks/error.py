@@ -150,7 +150,7 @@ def main():
         modules.append(importlib.import_module('torch'))
         contestants['torch'] = of_torch
     except ImportError:
-        print('torch is not installed: its column is left out')
+        print('torch is not installed; skipping it')
     print(describe(*modules))
     rows = records.printed(_rows(contestants, arguments.pairs, arguments.seed))
     if arguments.csv:

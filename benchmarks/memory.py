@@ -82,8 +82,8 @@ def _rows():
 def main():
     """Measures, prints the table and writes it where asked."""
     parser = records.argument_parser(__doc__)
-    parser.add_argument('--child', nargs=3, help='print the peak of one call, of a contestant, forward or both, on so '
-                                                 'many pairs')
+    parser.add_argument('--child', nargs=3, metavar=('CONTESTANT', 'WHAT', 'ROWS'),
+                        help='only print the peak memory of the first and the second call; WHAT is forward or both')
     arguments = parser.parse_args()
     if arguments.child:
         name, what, rows = arguments.child
@@ -91,7 +91,7 @@ def main():
         return
     print(describe(*others_installed()))
     inputs = 2 * ROWS * LENGTH * 4 / 2 ** 20
-    print(f'peak MiB beyond inputs and outputs; the inputs are {inputs:.0f} MiB, and so are the gradients')
+    print(f'peak memory in MiB beyond inputs and outputs; inputs and gradients take {inputs:.0f} MiB each')
     rows = records.printed(_rows())
     if arguments.csv:
         records.save(arguments.csv, rows, others_installed())

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Plain beside `mindspore.nn` on CPU: speed with static and dynamic shapes, and error by length.
+"""Plain compared with `mindspore.nn` on CPU: speed with static and dynamic shapes, and error by length.
 
     python -m benchmarks.plain [--rounds 31] [--seconds 3]
 

@@ -24,7 +24,7 @@ from benchmarks.environment import describe
 def argument_parser(description):
     """Returns an argument parser with the option that the benchmarks share."""
     parser = argparse.ArgumentParser(description=description.split('\n', maxsplit=1)[0])
-    parser.add_argument('--csv', type=pathlib.Path, help='write the figures to this file, too')
+    parser.add_argument('--csv', type=pathlib.Path, help='also write the figures to this file')
     return parser
 
 

@@ -86,7 +86,7 @@ def main():
     parser.add_argument('--losses', nargs='+', choices=LOSSES, default=LOSSES)
     arguments = parser.parse_args()
     print(describe())
-    print(f'a training step, {ROWS} pairs of {LENGTH}')
+    print(f'one training step, {ROWS} pairs of {LENGTH} elements')
     rng = np.random.default_rng(0)
     inputs = (*(Tensor(rng.standard_normal((ROWS, LENGTH)), ms.float32) for _ in range(2)),
               Tensor(rng.choice([-1, 1], ROWS), ms.int32))

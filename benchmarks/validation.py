@@ -57,12 +57,13 @@ def main():
     with mock.patch.object(_loss, 'loss', lambda *arguments: None):  # noqa: PT008
         for name, function in (
                 ('checks', checks),
-                ('a look at the labels, in each of the first 10 calls', look),
-                ('choice of implementation', lambda: _select._selected(logits.shape)),
+                ('check for labels 0 and 1, in the first 10 calls only', look),
+                ('selection of the implementation', lambda: _select._selected(logits.shape)),
                 ('settings for the kernel', lambda: native._settings(1e-12, 'mean', 1)),
                 ('call of the Cell', lambda: cell(logits, logits, labels)),
                 ('call of the function', lambda: cosine_embedding_loss(logits, logits, labels, 0.1)),
-                ('the same by keyword', lambda: cosine_embedding_loss(logits, logits, labels, margin=0.1))):
+                ('call of the function, margin as a keyword',
+                 lambda: cosine_embedding_loss(logits, logits, labels, margin=0.1))):
             print(f'| {name} | {_microseconds(function):.1f} |')
 
 

@@ -66,7 +66,7 @@ def margin(path):
         left.plot(cosines, losses, style, label=name)
         right.plot(cosines, slope, style, label=name)
     left.set(xlabel='cosine', ylabel='loss', title='The loss of a pair')
-    right.set(xlabel='cosine', ylabel='length of the gradient', title='Its gradient by one of two unit vectors')
+    right.set(xlabel='cosine', ylabel='norm of the gradient', title='Its gradient with respect to a unit vector')
     left.legend()
     for axes in (left, right):
         axes.grid(alpha=0.3)
@@ -84,7 +84,7 @@ def eps(path):
         axes.loglog(norms, CosineEmbeddingLoss(reduction='none', eps=value)(x, x, labels).asnumpy(),
                     label=f'eps={value:g}')
     axes.set(xlabel='norm of both vectors', ylabel='loss of two equal vectors, label 1', ylim=(1e-17, 3),
-             title='eps weighs in where squared norms come near it')
+             title='eps matters where squared norms are near it')
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, metadata={'Date': None})
@@ -137,7 +137,7 @@ def growth(path):
                             linewidth=2.5 if contestant == 'native' else 1.2)
             axes.set(title=f'{title}, ' + (f'pairs of {fixed[other]}' if varied == 'rows' else f'{fixed[other]} pairs'))
             axes.grid(alpha=0.3)
-        axes_row[0].set(ylabel='least milliseconds of a call')
+        axes_row[0].set(ylabel='fastest call, ms')
     panels[1][0].set(xlabel='pairs')
     panels[1][1].set(xlabel='elements of a vector')
     panels[0][0].legend()

@@ -57,7 +57,7 @@ def _number(text):
 
 
 NAMES = {'native': '**native**', 'torch': 'PyTorch'}
-"""What a contestant is called in a table, where that is not its name in the data."""
+"""Names of contestants in the tables, where they differ from the data."""
 
 
 def _figures(mode, what):
@@ -113,8 +113,8 @@ def speed_in_full():
     def times(row, what):
         return '{} ({}–{})'.format(*(_number(row[f'{what}_{which}_ms']) for which in ('median', 'lower', 'upper')))
 
-    return _table(['mode', 'rows', 'length', 'dtype', '', 'forward, ms', 'forward + backward, ms', 'error of a loss',
-                   'of a gradient'],
+    return _table(['mode', 'rows', 'length', 'dtype', '', 'forward, ms', 'forward + backward, ms', 'loss error',
+                   'gradient error'],
                   [[*(row[name] for name in ('mode', 'rows', 'length', 'dtype', 'contestant')), times(row, 'forward'),
                     times(row, 'both'), *(_number(row[name]) if row[name] else '' for name in
                                           ('loss_error', 'gradient_error'))] for row in _read('speed.csv')], texts=5)
@@ -141,7 +141,8 @@ def memory():
     """MiB beyond inputs and outputs."""
     names = ('forward_first_mib', 'forward_later_mib', 'both_first_mib', 'both_later_mib')
     # Less than a MiB is noise.
-    return _table(['', 'forward: first call', 'later', 'forward + backward: first call', 'later'],
+    return _table(['', 'forward, first call', 'forward, later calls', 'forward + backward, first call',
+                   'forward + backward, later calls'],
                   [[row['contestant'], *(f'{max(0, round(float(row[name])))}' for name in names)]
                    for row in _read('memory.csv')]) + _measured('memory')
 
@@ -198,7 +199,7 @@ def margin():
 def all_pairs():
     """Milliseconds, errors and memory of all pairs of a batch, by margin."""
     figures = ('forward_median_ms', 'both_median_ms', 'loss_error', 'gradient_error', 'peak_mib')
-    return _table(['N', 'margin', '', 'forward, ms', 'forward + backward, ms', 'error of a loss', 'of a gradient',
+    return _table(['N', 'margin', '', 'forward, ms', 'forward + backward, ms', 'loss error', 'gradient error',
                    'MiB'],
                   [[row['rows'], row['margin'], NAMES.get(row['contestant'], row['contestant']),
                     *(_number(row[name]) for name in figures)] for row in _read('all_pairs.csv')], texts=3
@@ -241,7 +242,7 @@ def compatibility():
         table = _table(['', *losses], [[row['case'], *(_both_modes(row, loss, reasons) for loss in losses)]
                                           for row in rows if row['topic'] == topic], texts=5)
         parts += [f'## {topic.capitalize()}', '', table, '']
-    return '\n'.join([*parts, '## Errors', '', 'In the words of MindSpore or Python:', '',
+    return '\n'.join([*parts, '## Errors', '', 'Messages of MindSpore and Python:', '',
                       *(f'{number}. {reason}' for reason, number in reasons.items())])
 
 
@@ -271,7 +272,7 @@ def failure_modes():
 def _launches(row):
     """The number of operators launched, with those of the old style in brackets."""
     if row['refused']:
-        return 'refused'
+        return 'not supported'
     return row['launches'] + (f" ({row['old_style']})" if row['old_style'] != '0' else '')
 
 
@@ -282,7 +283,7 @@ def _launches_by(head, losses, **wanted):
 
     def cell(case, loss):
         both = [found[(*case, loss, what)] for what in ('forward', 'both')]
-        return both[0] if both[0] == both[1] == 'refused' else ' / '.join(both)
+        return both[0] if both[0] == both[1] == 'not supported' else ' / '.join(both)
 
     return _table([*head, *losses], [[*case, *(cell(case, loss) for loss in losses)]
                                      for case in dict.fromkeys(tuple(row[name] for name in head) for row in rows)],
@@ -313,7 +314,7 @@ def _filled(text):
 def main():
     """Writes or checks all tables."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
-    parser.add_argument('--check', action='store_true')
+    parser.add_argument('--check', action='store_true', help='only check that the tables match the data')
     arguments = parser.parse_args()
     stale = []
     for page in PAGES:

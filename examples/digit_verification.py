@@ -90,14 +90,16 @@ def parse_arguments():
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0],
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--loss", choices=("ms_cosine_loss", "mindspore"), default="ms_cosine_loss", help="whose loss")
+    parser.add_argument("--loss", choices=("ms_cosine_loss", "mindspore"), default="ms_cosine_loss",
+                        help="loss to train with")
     parser.add_argument("--mode", choices=("graph", "pynative"), default="graph", help="MindSpore execution mode")
     parser.add_argument("--device", choices=("CPU", "GPU", "Ascend"), default="CPU", help="where to run")
     parser.add_argument("--epochs", type=int, default=10, help="training epochs of 6400 pairs")
     parser.add_argument("--seed", type=int, default=0, help="random seed")
-    parser.add_argument("--margin", type=float, default=0.0, help="dissimilar pairs up to this cosine cost nothing")
-    parser.add_argument("--batch-size", type=int, default=128, help="pairs in a step")
-    parser.add_argument("--learning-rate", type=float, default=2e-3, help="of Adam")
+    parser.add_argument("--margin", type=float, default=0.0,
+                        help="dissimilar pairs with a cosine up to this have zero loss")
+    parser.add_argument("--batch-size", type=int, default=128, help="pairs per step")
+    parser.add_argument("--learning-rate", type=float, default=2e-3, help="learning rate of Adam")
     parser.add_argument("--blank", type=float, default=0.0, help="fraction of the training scans that are empty")
     parser.add_argument("--out", type=Path, default=Path("digit_verification_output"), help="folder for the pictures")
     return parser.parse_args()

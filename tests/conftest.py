@@ -24,14 +24,14 @@ from ms_cosine_loss.implementations import IMPLEMENTATIONS, NATIVE, PLAIN
 
 
 def pytest_addoption(parser):
-    parser.addoption('--device', choices=['CPU', 'GPU', 'Ascend'], default='CPU', help='what the tests run on')
+    parser.addoption('--device', choices=['CPU', 'GPU', 'Ascend'], default='CPU', help='device to run the tests on')
     parser.addoption('--cases', choices=['each', 'rest', 'all'], default='each',
-                     help='each value of a parameter in every mode and by every implementation, the rest of the cross '
-                          'product, or all of it')
+                     help='each: every parameter value in every mode and with every implementation; rest: the rest of '
+                          'the cross product; all: both')
 
 
 def pytest_configure(config):
-    config.addinivalue_line('markers', 'on_cpu: asserts what is known of CPU only')
+    config.addinivalue_line('markers', 'on_cpu: checks behaviour that is specific to CPU')
     device = config.getoption('--device')
     if device != 'CPU':
         # Once per process, before anything runs on another device.

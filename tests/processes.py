@@ -55,7 +55,7 @@ def end(process, how=signal.SIGKILL):
 
 
 def run(arguments, cwd, patience=180, restricted=False, ahead=(), **environment):
-    """Runs Python; returns the last line it printed, or how it ended: 'hangs', or 'dies of' a signal or an error.
+    """Runs Python; returns the last line printed, or its end: 'hangs', 'killed by' a signal, 'fails with' an error.
 
     With `restricted`, file permissions apply to it even if this process runs as root.
     """
@@ -67,9 +67,9 @@ def run(arguments, cwd, patience=180, restricted=False, ahead=(), **environment)
         end(process)
         return 'hangs'
     if process.returncode < 0:
-        return f'dies of {signal.Signals(-process.returncode).name}'
+        return f'killed by {signal.Signals(-process.returncode).name}'
     if process.returncode > 0:
-        return f'dies of {(errors.strip() or printed.strip()).splitlines()[-1]}'
+        return f'fails with {(errors.strip() or printed.strip()).splitlines()[-1]}'
     return printed.strip().splitlines()[-1]
 
 

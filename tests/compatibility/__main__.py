@@ -72,14 +72,14 @@ def _outcomes(loss, mode):
             if outcome == 'started':
                 outcomes[name] = f'the process died, status {done.returncode}'
         if not any(name in outcomes for name in missing):
-            raise RuntimeError(f'nothing came of {command}')
+            raise RuntimeError(f'no outcome from {command}')
     return outcomes
 
 
 def main():
     """Runs the cases, prints the table and writes it where asked."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
-    parser.add_argument('--csv', help='where to write the table besides')
+    parser.add_argument('--csv', help='also write the table to this file')
     parser.add_argument('--loss', choices=LOSSES, help=argparse.SUPPRESS)
     parser.add_argument('--mode', choices=list(MODES), help=argparse.SUPPRESS)
     parser.add_argument('--cases', nargs='+', default=list(CASES), help=argparse.SUPPRESS)

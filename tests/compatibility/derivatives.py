@@ -39,20 +39,20 @@ def _inputs():
     return tensor(X1, ms.float64), tensor(X2, ms.float64), tensor(LABELS, ms.int32)
 
 
-@case('derivatives', 'grad of each argument alone')
+@case('derivatives', 'grad of each argument')
 def each_alone(make_loss):
     expected = pair_gradients(X1, X2, LABELS, SHARE, margin=MARGIN)
     found = [ms.grad(make_loss(margin=MARGIN), position)(*_inputs()) for position in (0, 1)]
     _assert_gradients(found, expected)
 
 
-@case('derivatives', 'grad of both')
+@case('derivatives', 'grad of both arguments')
 def both(make_loss):
     found = ms.grad(make_loss(margin=MARGIN), (0, 1))(*_inputs())
     _assert_gradients(found, pair_gradients(X1, X2, LABELS, SHARE, margin=MARGIN))
 
 
-@case('derivatives', 'an upstream gradient for each row')
+@case('derivatives', 'one upstream gradient per row')
 def upstream(make_loss):
     loss = make_loss(margin=MARGIN, reduction='none')
     weights = np.arange(1, 7) / 4
@@ -191,7 +191,7 @@ class _Penalized(nn.Cell):
         return self.loss(embedding1, embedding2, labels) + 0.5 * penalty
 
 
-@case('derivatives', 'a step with a gradient penalty')
+@case('derivatives', 'gradient penalty')
 def gradient_penalty(make_loss):
     network = _Penalized(make_loss(margin=MARGIN))
     weight1, weight2 = (tower.weight.asnumpy().astype(np.float64)

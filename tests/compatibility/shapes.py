@@ -44,12 +44,12 @@ def _compiles(count):
     return count if ms.get_context('mode') == ms.GRAPH_MODE else 0
 
 
-@case('shapes', 'a short last batch')
+@case('shapes', 'short last batch')
 def short_last_batch(make_loss):
     assert _train_on_sizes(make_loss, None) == _compiles(2)
 
 
-@case('shapes', 'a short last batch, dynamic shape, one compile')
+@case('shapes', 'short last batch, dynamic shape, compiled once')
 def dynamic_shape(make_loss):
     assert _train_on_sizes(make_loss, ([None, 4], [None, 4], [None])) == _compiles(1)
 
@@ -66,7 +66,7 @@ def dynamic_rank(make_loss):
     assert len(loss.compile_cache) == _compiles(1)
 
 
-@case('shapes', 'an empty batch')
+@case('shapes', 'empty batch')
 def empty_batch(make_loss):
     empty = Tensor(np.zeros((0, 4), np.float32))
     labels = Tensor(np.zeros(0, np.int32))
@@ -103,6 +103,6 @@ def anchor(make_loss):
                          signs(3, 6), 1)
 
 
-@case('shapes', 'two vectors without a batch')
+@case('shapes', 'two unbatched vectors')
 def unbatched(make_loss):
     _value_and_gradients(make_loss(margin=MARGIN), normal(1, 4, ms.float32), normal(2, 4, ms.float32), np.array(1), 0)

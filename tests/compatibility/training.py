@@ -346,7 +346,7 @@ def gradient_accumulation(make_loss):
     assert_trained(network.towers)
 
 
-@case('training', 'recompute of the loss')
+@case('training', 'recompute on the loss')
 def recompute_of_the_loss(make_loss):
     loss = make_loss(margin=MARGIN)
     loss.recompute()
@@ -354,7 +354,7 @@ def recompute_of_the_loss(make_loss):
     _train_functionally(network, network.towers)
 
 
-@case('training', 'recompute of the network')
+@case('training', 'recompute on the network')
 def recompute_of_the_network(make_loss):
     network = Network(make_loss(margin=MARGIN))
     network.recompute()
@@ -405,7 +405,7 @@ def _with_code_of_its_own(function):
 
 
 def _enter_jit(front_end):
-    @case('training', f'jit of a whole step, {front_end}')
+    @case('training', f'jit of the whole step, {front_end}')
     def jit_of_a_step(make_loss):
         network = Network(make_loss(margin=MARGIN))
         optimizer = sgd(network)
@@ -442,7 +442,7 @@ for _front_end in ('ast', 'bytecode'):
     _enter_jit(_front_end)
 
 
-@case('training', 'in a SequentialCell')
+@case('training', 'inside a SequentialCell')
 def sequential_cell(make_loss):
     network = nn.SequentialCell(TowersOfThree(), LossOfThree(make_loss(margin=MARGIN)))
     optimizer = sgd(network)

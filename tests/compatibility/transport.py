@@ -69,7 +69,7 @@ np.save('found.npy', nn.GraphCell(ms.load('loss.mindir'))(*inputs).asnumpy())
 """
 
 
-@case('transport', 'MindIR, loaded by another process in another folder')
+@case('transport', 'MindIR, loaded in another process and folder')
 def mindir(make_loss):
     here, there = pathlib.Path('here').resolve(), pathlib.Path('there').resolve()
     here.mkdir()
@@ -83,7 +83,7 @@ def mindir(make_loss):
     assert_within(np.load(there / 'found.npy').astype(np.float64), _expected(), IN_FLOAT32)
 
 
-@case('transport', 'a checkpoint of a network that holds it')
+@case('transport', 'checkpoint of a network that contains the loss')
 def checkpoint(make_loss):
     network = Network(make_loss(margin=MARGIN))
     ms.save_checkpoint(network, 'network.ckpt')
@@ -92,7 +92,7 @@ def checkpoint(make_loss):
     assert set(network.parameters_dict()) == {'towers.tower1.weight', 'towers.tower2.weight'}
 
 
-@case('transport', 'another Python thread')
+@case('transport', 'call from another Python thread')
 def another_thread(make_loss):
     loss = make_loss(margin=MARGIN)
     _assert_right(loss)
@@ -144,11 +144,11 @@ def _train_from_workers(make_loss, start_method):
     assert_trained(network.towers)
 
 
-@case('transport', 'data workers that are forked')
+@case('transport', 'forked data workers')
 def forked_workers(make_loss):
     _train_from_workers(make_loss, 'fork')
 
 
-@case('transport', 'data workers that are spawned')
+@case('transport', 'spawned data workers')
 def spawned_workers(make_loss):
     _train_from_workers(make_loss, 'spawn')

@@ -27,8 +27,8 @@ from tests.dispatch.launches import CASE, COLUMNS, LOSSES, count_all
 def main():
     """Counts, prints the table and writes it where asked."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
-    parser.add_argument('--loss', choices=LOSSES, help='count this one; the rows of the others stay in the file')
-    parser.add_argument('--csv', type=pathlib.Path, help='where to write the table besides')
+    parser.add_argument('--loss', choices=LOSSES, help='count only this loss; the file keeps the rows of the others')
+    parser.add_argument('--csv', type=pathlib.Path, help='also write the table to this file')
     arguments = parser.parse_args()
     rows = count_all(*filter(None, [arguments.loss]))
     for row in rows:

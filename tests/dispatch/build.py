@@ -31,7 +31,7 @@ import tempfile
 
 DEVICES = ('Ascend', 'GPU')
 TRIED = ('2.10.0',)
-"""The versions of MindSpore that this was tried with."""
+"""MindSpore versions with which the stand-ins have been tested."""
 
 _SOURCES = pathlib.Path(__file__).parent / 'stand_in'
 
@@ -53,13 +53,13 @@ def why_unavailable():
     """Returns why there is no stand-in on this machine; an empty string if there is one."""
     version = importlib.metadata.version('mindspore')
     if sys.platform != 'linux' or platform.machine() != 'x86_64':
-        return 'only the wheels of MindSpore for Linux on x86-64 hold the backends'
+        return 'only the MindSpore wheels for Linux on x86-64 contain the backends'
     if version not in TRIED:
-        return f'tried with MindSpore {", ".join(TRIED)} and not with {version}'
+        return f'the stand-ins have been tested with MindSpore {", ".join(TRIED)}, not with {version}'
     if not _compiler():
-        return 'there is no C++ compiler'
+        return 'no C++ compiler'
     if not shutil.which('nm'):
-        return 'there is no nm'
+        return 'no nm'
     return ''
 
 

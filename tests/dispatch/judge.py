@@ -32,14 +32,14 @@ SUITE = {
             'test_dynamic_shape.*(several_sizes|dtypes|last_axis)',
             'test_compatibility'],
 }
-"""What of tests/st depends on what the device launches; on GPU without what only changes the numbers."""
+"""The tests in tests/st that depend on what the device launches; on GPU, where nothing is computed, fewer."""
 
 LEFT_OUT = {
     'Ascend': 'workers|Model.train|MindIR|pickle|checkpoint|thread',
-    # The last two depend on whether numbers are finite.
+    # The last two depend on whether values are finite.
     'GPU': 'workers|Model.train|MindIR|pickle|checkpoint|thread|DynamicLossScale|LossScaleCell',
 }
-"""Ways to use the loss that launch nothing which others do not, and take long."""
+"""Slow tests that launch nothing that the others do not."""
 
 
 @dataclasses.dataclass(frozen=True)

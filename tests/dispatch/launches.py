@@ -31,7 +31,7 @@ from tests.dispatch import build
 from tests.processes import ROOT, first_line
 
 MODES = {'Ascend': ('PyNative', 'graph O0', 'graph O1'), 'GPU': ('PyNative', 'graph')}
-"""On GPU the level changes nothing: the wheel lacks what fuses operators there."""
+"""On GPU the jit level changes nothing: the wheel cannot fuse operators there."""
 
 DTYPES = ('float32', 'float16', 'bfloat16', 'float64')
 REDUCTIONS = ('none', 'mean', 'sum')
@@ -46,12 +46,12 @@ LAYOUTS = {
     'dynamic shape': ((64, 768), (64, 768), 1),
     'dynamic rank': ((64, 768), (64, 768), 1),
 }
-"""The shapes of the logits, and the axis."""
+"""By layout: the shapes of the logits, and the axis."""
 
 FIELDS = ('launches', 'old_style', 'unfused', 'large', 'to_host')
-"""What is counted: operators or kernels launched; those of CANN's old style, which a device compiles at run time; those
-that neither are fused nor a sum; those whose result has as many elements as the larger of the logits, where that is
-known; copies from the device to the host."""
+"""The counts: operators or kernels launched; those of CANN's old style, which a device compiles at run time; those that
+are neither fused nor a sum; those known to have a result with as many elements as the larger of the logits; copies from
+the device to the host."""
 
 
 def _as_cell(function):
@@ -111,7 +111,7 @@ class _Both(nn.Cell):
 
 
 WHAT = {'forward': lambda loss: loss, 'gradients': _Gradients, 'both': _Both}
-"""What is called: the loss, its gradients by both logits, or both; a graph of gradients alone leaves out the value."""
+"""The calls: the loss, its gradients with respect to the logits, or both; a graph of gradients omits the value."""
 
 CASE = ('device', 'mode', 'layout', 'dtype', 'reduction', 'loss', 'what')
 COLUMNS = (*CASE, *FIELDS, 'refused')
@@ -200,7 +200,7 @@ def count_all(*wanted):
         rows = []
         for device, process in started.items():
             if process.wait() != 0:
-                raise RuntimeError(f'counting on {device} ended with status {process.returncode}')
+                raise RuntimeError(f'counting on {device} failed with status {process.returncode}')
             with open(f'{folder}/{device}', newline='', encoding='utf-8') as file:
                 rows += csv.DictReader(file)
     return rows

@@ -27,7 +27,7 @@ from tests.processes import ROOT
 DATA = pathlib.Path(ROOT) / 'docs/data/launches.csv'
 
 LARGE = {'forward': 3, 'gradients': 9, 'both': 9}
-"""How many results may be as large as the logits: the three products, and six more for the two gradients."""
+"""Results that may be as large as the logits: the three products, and six more for the two gradients."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Allowance:
         return all(getattr(self, name) in (None, case[name]) for name in CASE if name != 'loss')
 
 
-_EPS = 'eps is added to both squared norms; mindspore.nn adds none, and a row of zeros is NaN'
-_HALVES = 'widened, so that no square overflows, and narrowed; the others compute in the dtype'
-_IGNORED = 'first and second derivatives of an ignored row are 0 whatever the row holds'
-_NOT_NEGATIVE = 'losses are never negative, equal vectors cost nothing, and NaN stays NaN'
-_ANCHOR = 'the squared norm of the anchor is repeated for each pair, so that each can be ignored by itself'
-_SHAPES = 'either vector may turn out to be an anchor, so that both squared norms are repeated for each pair'
-_RANKS = 'logits of no known rank are made equal first, by the operator whose gradient MindSpore then knows to sum'
+_EPS = 'adds eps to both squared norms; mindspore.nn does not, and returns NaN for a row of zeros'
+_HALVES = 'casts to float32 and back, so that no square overflows; the others compute in the dtype'
+_IGNORED = 'keeps first and second derivatives of an ignored row 0, whatever its values'
+_NOT_NEGATIVE = 'keeps losses non-negative, the loss of equal vectors 0, and NaN as NaN'
+_ANCHOR = 'broadcasts the squared norm of the anchor, so that each pair can be ignored separately'
+_SHAPES = 'broadcasts both squared norms, because either input may be a single anchor at run time'
+_RANKS = 'broadcasts logits of unknown rank with BroadcastTo, whose gradient MindSpore sums at run time'
 
 ALLOWANCES = (
     *(Allowance('launches', more, reason, device, mode, PAIRS, 'float32', what=what)
@@ -103,9 +103,10 @@ ALLOWANCES = (
       for mode, what in (('PyNative', 'both'), ('graph O0', 'gradients'), ('graph O0', 'both'),
                          ('graph O1', 'gradients'), ('graph O1', 'both'))
       for dtype in ('float32', 'float64') if (mode, dtype) != ('graph O1', 'float32')),
-    *(Allowance('unfused', 1, 'the last cast, which is alone', 'Ascend', 'graph O1', PAIRS, dtype, reduction, what)
+    *(Allowance('unfused', 1, 'the last cast has nothing to fuse with', 'Ascend', 'graph O1', PAIRS, dtype, reduction,
+                what)
       for dtype in ('float16', 'bfloat16') for reduction in ('none', 'sum') for what in ('forward', 'both')),
-    *(Allowance('to_host', results, 'MindSpore has no cast to bfloat16 on GPU, and casts each result on the host',
+    *(Allowance('to_host', results, 'MindSpore cannot cast to bfloat16 on GPU, and casts each result on the host',
               'GPU', 'graph', dtype='bfloat16', what=what)
       for what, results in (('forward', 1), ('gradients', 2), ('both', 3))),
 )
@@ -165,7 +166,7 @@ def test_plain_launches_no_more_than_the_best(case, counted):
     allowed = {field: sum(each.more for each in ALLOWANCES if each.field == field and each.holds(case))
                for field in FIELDS}
     too_much = {field: more for field, more in _excess(counted, case).items() if more > allowed[field]}
-    assert not too_much, f'{too_much} more than may be, of {_row(counted, case)}'
+    assert not too_much, f'{too_much} over the limit in {_row(counted, case)}'
 
 
 @pytest.mark.parametrize('allowance', ALLOWANCES, ids=str)
@@ -184,4 +185,4 @@ def test_what_is_refused_to_plain_is_refused_to_mindspore_too(refusal, counted):
 
 def test_the_docs_say_what_is_counted(counted):
     assert _told() == list(counted.values()), (
-        'python -m tests.dispatch --loss plain --csv docs/data/launches.csv, then python docs/tables.py')
+        'run python -m tests.dispatch --loss plain --csv docs/data/launches.csv, then python docs/tables.py')

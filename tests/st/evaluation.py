@@ -26,10 +26,10 @@ RELEASE = tuple(int(part) for part in ms.__version__.split('.')[:3])
 REDUCTIONS = ('none', 'sum', 'mean')
 
 DTYPES_AND_EPS = ((ms.float16, 1e-12), (ms.bfloat16, 0), (ms.float32, 0), (ms.float32, 1e-12), (ms.float64, 0))
-"""Every dtype, and both with and without eps, for what need not be asked of each pair of them."""
+"""Every dtype, and eps zero and non-zero, for tests that do not need every combination."""
 
 UNIT = {ms.float16: 2.0 ** -10, ms.bfloat16: 2.0 ** -7, ms.float32: 2.0 ** -23, ms.float64: 2.0 ** -52}
-"""One unit in the last place at 1."""
+"""By dtype: one unit in the last place of 1."""
 
 _SMALLEST_NORMAL = {ms.float16: 2.0 ** -14, ms.bfloat16: 2.0 ** -126, ms.float32: 2.0 ** -126, ms.float64: 2.0 ** -1022}
 
@@ -226,7 +226,7 @@ def assert_within(actual, expected, allowed):
     assert np.isfinite(actual).all()
     error = np.abs(actual - expected)
     worst = np.max(error / allowed, initial=0)
-    assert worst <= 1, f'{worst} times the tolerance; {actual} for {expected}'
+    assert worst <= 1, f'{worst} times the tolerance; got {actual}, expected {expected}'
 
 
 def assert_rows_within(actual, expected, relative, axis=-1, size=None):
@@ -236,4 +236,4 @@ def assert_rows_within(actual, expected, relative, axis=-1, size=None):
     error = np.linalg.norm(actual - expected, axis=axis)
     allowed = relative * (np.linalg.norm(expected, axis=axis) if size is None else size)
     worst = np.max(error - allowed, initial=0)
-    assert (error <= allowed).all(), f'off by {error} where {allowed} is allowed, {worst} too much'
+    assert (error <= allowed).all(), f'error {error} exceeds the tolerance {allowed} by up to {worst}'

@@ -52,7 +52,7 @@ if ms.get_context('device_target') == 'Ascend':
     for case in ('DynamicLossScaleManager', 'TrainOneStepWithLossScaleCell'):
         REFUSALS[case] = Refusal('contains ConditionSwitch', ms.GRAPH_MODE)
 if sys.version_info >= (3, 12):
-    REFUSALS['jit of a whole step, bytecode'] = Refusal('does not support Python 3.12')
+    REFUSALS['jit of the whole step, bytecode'] = Refusal('does not support Python 3.12')
     # In a graph, the loss is compiled together with its caller.
     REFUSALS['jit of the loss, bytecode'] = Refusal('does not support Python 3.12', ms.PYNATIVE_MODE)
 if RELEASE < (2, 10):

@@ -22,11 +22,11 @@ _ANSWER = ['-m', 'tests.by_hand.failure_modes.answer']
 
 
 # tests/by_hand/failure_modes tries all of them, and read-only folders.
-@pytest.mark.parametrize('damage', ['missing', 'truncated', 'all but its last byte', 'empty', 'for another processor'])
+@pytest.mark.parametrize('damage', ['missing', 'truncated', 'without its last byte', 'empty', 'for another processor'])
 def test_without_a_library_that_loads(tmp_path, damage):
     inflict, reason = DAMAGES[damage]
     inflict(copied_package(tmp_path) / native.LIBRARY.name)
-    assert run(_ANSWER, tmp_path, ahead=[tmp_path]).startswith(f'right, by plain, because {reason}')
+    assert run(_ANSWER, tmp_path, ahead=[tmp_path]).startswith(f'right, with plain, because {reason}')
 
 
 def test_a_source_folder_without_a_library_says_so(tmp_path):
@@ -35,7 +35,7 @@ def test_a_source_folder_without_a_library_says_so(tmp_path):
     (tmp_path / 'setup.py').touch()
     # answer.py removes the path of the package's folder.
     assert run(_ANSWER, tmp_path, ahead=[tmp_path]) == (
-        'right, by plain, because the source folder ms_cosine_loss was imported, in which no kernel was built; run '
+        'right, with plain, because the source folder ms_cosine_loss was imported, in which no kernel was built; run '
         f"from another folder to import what is installed, or run 'pip install -e .' in {tmp_path}")
     # The record of a failed build takes precedence.
     (package / native.BUILD_FAILURE.name).write_text('no compiler', 'utf-8')

@@ -209,7 +209,7 @@ def test_an_instruction_set_is_taken_or_refused(instruction_set):
     available = [name for name, needed in flags.items() if all(flag in processor for flag in needed)]
     expected = instruction_set or available[-1]
     if expected not in available:
-        expected = ("dies of RuntimeError: For 'CosineEmbeddingLoss', the environment variable "
+        expected = ("fails with RuntimeError: For 'CosineEmbeddingLoss', the environment variable "
                     "'MS_COSINE_LOSS_INSTRUCTION_SET' must be "
                     f"'baseline', or 'avx2' or 'avx512' where the processor has it, but got '{instruction_set}'.")
     said = _printed(STATUS.format('status.instruction_set'), MS_COSINE_LOSS_INSTRUCTION_SET=instruction_set)

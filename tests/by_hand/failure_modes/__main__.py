@@ -56,10 +56,10 @@ class _Table:
 def main():
     """Tries all failure modes, prints the table and writes it where asked."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
-    parser.add_argument('--seconds', default='60', help='how long threads call at once')
-    parser.add_argument('--steps', default='20000', help='how many training steps are watched')
-    parser.add_argument('-k', default='', help="which tests, in pytest's words")
-    parser.add_argument('--csv', type=pathlib.Path, help='where to write the table besides')
+    parser.add_argument('--seconds', default='60', help='seconds for which the threads call')
+    parser.add_argument('--steps', default='20000', help='number of training steps')
+    parser.add_argument('-k', default='', help="tests to run, as a pytest -k expression")
+    parser.add_argument('--csv', type=pathlib.Path, help='also write the table to this file')
     arguments = parser.parse_args()
     table = _Table()
     status = pytest.main(['-q', '--cases', 'all', str(pathlib.Path(__file__).parent), '--seconds', arguments.seconds,

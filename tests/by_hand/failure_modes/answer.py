@@ -79,7 +79,7 @@ def main():
     folder = pathlib.Path(ms_cosine_loss.__file__).parents[1]
     reason = status.reason.removeprefix("'native' cannot run: ")
     because = f', because {reason}' if reason else f' on {status.instruction_set}'
-    print(f'right, by {status.selected}{because}'.replace(f'{folder}/', ''))
+    print(f'right, with {status.selected}{because}'.replace(f'{folder}/', ''))
 
 
 if __name__ == '__main__':

@@ -110,12 +110,12 @@ def main(what, seconds, mode):
     if wrong:
         print(f'wrong numbers in {len(wrong)} threads: {wrong[0]}')
     elif errors:
-        print(f'errors in {len(errors)} threads, of which one {errors[0]}')
+        print(f'errors in {len(errors)} threads, one of them {errors[0]}')
     elif not all(calls):
-        print('threads without a call')
+        print('some threads made no call')
     else:
-        print(f'right, {sum(calls)} of {sum(calls)} calls in {time.monotonic() - begin:.0f} s, {min(calls)} to '
-              f'{max(calls)} a thread')
+        print(f'right, all {sum(calls)} calls in {time.monotonic() - begin:.0f} s, {min(calls)} to '
+              f'{max(calls)} per thread')
 
 
 if __name__ == '__main__':

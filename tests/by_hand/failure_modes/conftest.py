@@ -18,8 +18,8 @@ import pytest
 
 
 def pytest_addoption(parser):
-    parser.addoption('--seconds', type=float, default=5, help='how long the threads of failure modes call at once')
-    parser.addoption('--steps', type=int, default=2000, help='how many training steps the failure modes watch')
+    parser.addoption('--seconds', type=float, default=5, help='failure modes: seconds for which the threads call')
+    parser.addoption('--steps', type=int, default=2000, help='failure modes: number of training steps')
 
 
 @pytest.fixture

@@ -67,13 +67,13 @@ _CUT_SHORT = f'{_UNFIT}{native.LIBRARY.name} is cut short)'
 # How to damage the library, and the start of the package's reason for not using it.
 DAMAGES = {
     'missing': (_missing, 'the kernel was not built when the package was installed (no compiler)'),
-    'missing without a record': (_without_reason, 'the kernel was not built when the package was installed ('),
+    'missing, reason not recorded': (_without_reason, 'the kernel was not built when the package was installed ('),
     'unreadable': (_unreadable, _UNFIT),
     'truncated': (_truncated, _CUT_SHORT),
-    'half of it': (_half, _CUT_SHORT),
-    'all but its last byte': (_last_byte, _CUT_SHORT),
+    'cut in half': (_half, _CUT_SHORT),
+    'without its last byte': (_last_byte, _CUT_SHORT),
     'empty': (_empty, _CUT_SHORT),
-    'a text': (_text, f'{_UNFIT}{native.LIBRARY.name} is not a library)'),
+    'a text file': (_text, f'{_UNFIT}{native.LIBRARY.name} is not a library)'),
     'a folder': (_folder, _UNFIT),
     'for another processor': (_other_processor, f'{_UNFIT}{native.LIBRARY.name} is for another processor)'),
 }

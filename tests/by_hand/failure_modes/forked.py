@@ -71,7 +71,7 @@ def _by_mindspore(mode):
     child.start()
     child.join()
     if child.exitcode:
-        print(f'dies of signal {-child.exitcode}')
+        print(f'killed by signal {-child.exitcode}')
 
 
 class _Rows:

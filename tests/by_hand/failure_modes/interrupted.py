@@ -49,7 +49,7 @@ def main():
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
             value_and_gradient(pairs)
-    print(f'{interrupted} of {attempts} interrupted; the next call right each time')
+    print(f'{interrupted} of {attempts} calls interrupted; the next call is right each time')
 
 
 if __name__ == '__main__':

@@ -50,10 +50,10 @@ print(round(float(found), 4), source)
     ('Cell', 0.0, 'plain', 'cache', '0.96 from the cache'),
     ('Cell', 0.5, 'auto', 'another', '0.46 native'),
     ('function', 0.5, 'auto', 'cache', '0.46 from the cache')],
-    ids=['the Cell with another margin', 'mindspore.nn with another margin', 'plain by name after native',
-         'another margin in a cache of its own', 'another margin as an argument'])
+    ids=['Cell, another margin', 'mindspore.nn, another margin', 'plain after native',
+         'another margin, separate cache', 'another margin as an argument'])
 def test_compile_cache(tmp_path, outcome, loss, margin, implementation, folder, expected):
-    """A second process finds a graph in the compile cache"""
+    """A second process finds a graph in the compile cache."""
     # The cache is keyed by the script with which a process was started.
     script = tmp_path / 'script.py'
     script.write_text(_CODE, 'utf-8')

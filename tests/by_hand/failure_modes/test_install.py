@@ -103,7 +103,7 @@ def _way(what, checkout, folder):
 @pytest.mark.parametrize('moment', ['compile', 'link'])
 @pytest.mark.parametrize('what', ['build_ext', 'pip install'])
 def test_interrupted_install(tmp_path, outcome, checkout, what, moment, how):
-    """An install is interrupted, then repeated."""
+    """An install is interrupted, then retried."""
     command, answer = _way(what, checkout, tmp_path)
     mark = tmp_path / 'mark'
     at = 'link' if moment == 'link' else 'avx512' if os.uname().machine == 'x86_64' else 'arithmetic'
@@ -119,14 +119,14 @@ def test_interrupted_install(tmp_path, outcome, checkout, what, moment, how):
     again = _start(command, checkout)
     assert again.wait(_PATIENCE) == 0, end(again)
     repeated = answer()
-    outcome(f'after it: {left.replace(str(checkout), "the checkout")}; after the repetition: {repeated}')
-    assert left.startswith('right, by plain' if what == 'build_ext' else 'ModuleNotFoundError')
-    assert repeated.startswith('right, by native')
+    outcome(f'after the interruption: {left.replace(str(checkout), "the checkout")}; after the retry: {repeated}')
+    assert left.startswith('right, with plain' if what == 'build_ext' else 'ModuleNotFoundError')
+    assert repeated.startswith('right, with native')
 
 
 @pytest.mark.parametrize('what', ['build_ext', 'pip install'])
 def test_failing_build_where_there_is_a_library(tmp_path, outcome, checkout, what):
-    """A kernel that was built before cannot be built again."""
+    """Rebuilding a kernel fails."""
     command, answer = _way(what, checkout, tmp_path)
     built = _start(command, checkout)
     assert built.wait(_PATIENCE) == 0, end(built)
@@ -135,15 +135,15 @@ def test_failing_build_where_there_is_a_library(tmp_path, outcome, checkout, wha
     assert failing.wait(_PATIENCE) == 0, end(failing)
     after = answer()
     # Without the compiler's command, which contains paths of this machine.
-    outcome(f'before: {before}; after it: {after.split(" (")[0]}')
-    assert before.startswith('right, by native')
-    assert after.startswith('right, by plain, because the kernel was not built when the package was installed (')
+    outcome(f'before: {before}; after the failure: {after.split(" (")[0]}')
+    assert before.startswith('right, with native')
+    assert after.startswith('right, with plain, because the kernel was not built when the package was installed (')
     assert '/bin/false' in after
 
 
-@pytest.mark.parametrize('environments', [1, 2])
+@pytest.mark.parametrize('environments', [1, 2], ids=['one environment', 'two environments'])
 def test_two_installs_at_once(tmp_path, outcome, checkout, environments):
-    """Two processes install one checkout at once, into so many environments."""
+    """Two processes install the same checkout at once."""
     pythons = [_environment(tmp_path / f'environment{index}') for index in range(environments)]
     both = [_start(_install(pythons[index % environments]), checkout) for index in range(2)]
     ends = []
@@ -151,8 +151,8 @@ def test_two_installs_at_once(tmp_path, outcome, checkout, environments):
         _, errors = process.communicate(timeout=_PATIENCE)
         # pip reports that a process failed before that process's own error.
         reasons = [line.strip() for line in errors.splitlines() if 'rror:' in line]
-        ends.append('fails: ' + reasons[-1] if process.returncode else 'ends well')
+        ends.append('fails: ' + reasons[-1] if process.returncode else 'succeeds')
     answers = [_answer(python, tmp_path) for python in pythons]
-    outcome(f'one {ends[0]}, one {ends[1]}; then {"; ".join(answers)}')
-    assert 'ends well' in ends
-    assert all(each.startswith('right, by native') for each, status in zip(answers, ends) if status == 'ends well')
+    outcome(f'the first {ends[0]}, the second {ends[1]}; then {"; ".join(answers)}')
+    assert 'succeeds' in ends
+    assert all(each.startswith('right, with native') for each, status in zip(answers, ends) if status == 'succeeds')

@@ -27,19 +27,19 @@ def _answer(folder, **circumstances):
 
 @pytest.mark.parametrize('damage', DAMAGES)
 def test_unfit_library(tmp_path, outcome, damage):
-    """The library is unfit."""
+    """The library is unusable."""
     inflict, reason = DAMAGES[damage]
     inflict(copied_package(tmp_path) / native.LIBRARY.name)
     said = _answer(tmp_path, cwd=tmp_path, restricted=True)
     outcome(said)
-    assert said.startswith(f'right, by plain, because {reason}')
+    assert said.startswith(f'right, with plain, because {reason}')
 
 
 def test_instruction_set_unknown_here(tmp_path, outcome):
-    """MS_COSINE_LOSS_INSTRUCTION_SET names what this processor does not have."""
+    """MS_COSINE_LOSS_INSTRUCTION_SET names an unknown instruction set."""
     said = _answer(tmp_path, cwd=tmp_path, MS_COSINE_LOSS_INSTRUCTION_SET='avx1024')
     outcome(said)
-    assert said == ("dies of RuntimeError: For 'CosineEmbeddingLoss', the environment variable "
+    assert said == ("fails with RuntimeError: For 'CosineEmbeddingLoss', the environment variable "
                     "'MS_COSINE_LOSS_INSTRUCTION_SET' must be 'baseline', or 'avx2' or 'avx512' where the processor "
                     "has it, but got 'avx1024'.")
 
@@ -51,12 +51,12 @@ def test_white_list_elsewhere(tmp_path, outcome):
     elsewhere.mkdir()
     said = _answer(tmp_path, cwd=tmp_path, MS_CUSTOM_AOT_WHITE_LIST=str(elsewhere))
     outcome(said)
-    assert said.startswith('right, by plain, because MindSpore refuses the kernel (')
+    assert said.startswith('right, with plain, because MindSpore refuses the kernel (')
     assert 'legal path' in said
 
 
 def test_read_only_folder(tmp_path, outcome):
-    """The folder of the package is read-only, so that not even bytecode can be written."""
+    """The package folder is read-only, so no bytecode can be written."""
     package = copied_package(tmp_path)
     for path in (*package.iterdir(), package, tmp_path):
         path.chmod(path.stat().st_mode & ~0o222)
@@ -67,15 +67,15 @@ def test_read_only_folder(tmp_path, outcome):
         tmp_path.chmod(0o755)
         package.chmod(0o755)
     outcome(said)
-    assert said.startswith('right, by native')
+    assert said.startswith('right, with native')
     assert sorted(path.name for path in package.iterdir()) == before
 
 
 def test_working_folder_not_writable(tmp_path, outcome):
-    """The working folder is not writable."""
+    """The working directory is not writable."""
     folder = tmp_path / 'closed'
     folder.mkdir(mode=0o555)
     said = _answer(tmp_path, cwd=folder, restricted=True)
     outcome(said)
-    assert said.startswith('right, by native')
+    assert said.startswith('right, with native')
     assert os.listdir(folder) == []

@@ -26,11 +26,11 @@ def _try(cwd, *arguments):
 @pytest.mark.parametrize('how', ['value', 'gradient'])
 @pytest.mark.parametrize('what', ['native', 'plain'])
 def test_out_of_memory(tmp_path, outcome, what, how, mode):
-    """There is no memory for the losses of 400 million pairs."""
+    """Out of memory with 400 million pairs."""
     said = _try(tmp_path, what, how, mode)
     if 'emory' not in said:
         # MindSpore's own operators raise errors that do not mention memory.
         assert what == 'plain', said
-        said += " (MindSpore's words)"
-    outcome(f'{said}; the next call right')
+        said += " (MindSpore's message)"
+    outcome(f'{said}; the next call is right')
     assert said.startswith(('RuntimeError: ', 'MemoryError: '))

@@ -26,7 +26,7 @@ def test_interrupted_compilation_of_a_graph(tmp_path, outcome):
     """Ctrl-C while MindSpore compiles the loss."""
     said = run(['-m', 'tests.by_hand.failure_modes.interrupted'], tmp_path, patience=400)
     outcome(said)
-    assert said.endswith('the next call right each time')
+    assert said.endswith('the next call is right each time')
     assert not said.startswith('0 of')
 
 
@@ -35,7 +35,7 @@ def test_interrupted_compilation_of_a_graph(tmp_path, outcome):
 @pytest.mark.parametrize('what', ['native', 'plain'])
 @pytest.mark.parametrize('way', WAYS)
 def test_fork_after_first_use(tmp_path, outcome, way, what, parent, child):
-    """A fork after first use."""
+    """A child forked after first use calls the loss: fork, implementation, parent's mode, child's mode."""
     said = run(['-m', 'tests.by_hand.failure_modes.forked', way, what, parent, child], tmp_path, PATIENCE)
     outcome(said)
     # MindSpore restarts its threads only in its own processes.

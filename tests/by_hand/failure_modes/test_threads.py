@@ -40,7 +40,7 @@ def test_kernel_by_eight_threads(call, outcome):
 @pytest.mark.parametrize('mode', MODES)
 @pytest.mark.parametrize('what', ['native', 'plain'])
 def test_loss_by_eight_threads_under_a_lock(call, outcome, what, mode):
-    """Eight threads call the loss with gradient, one inside MindSpore at a time."""
+    """Eight threads compute loss and gradients, one at a time under a lock."""
     said = call(what, mode)
     outcome(said)
     assert said.startswith('right')
@@ -49,11 +49,11 @@ def test_loss_by_eight_threads_under_a_lock(call, outcome, what, mode):
 @pytest.mark.parametrize('mode', MODES)
 @pytest.mark.parametrize('what', ['native', 'plain'])
 def test_loss_by_eight_threads_at_once(call, outcome, what, mode):
-    """Eight threads call the loss with gradient at once, as MindSpore cannot."""
+    """Eight threads compute loss and gradients at once, where MindSpore itself fails."""
     said = call(f'{what} at once', mode)
     if not said.startswith('right'):
         own = call('product', mode)
         assert not own.startswith('right'), said
         assert not said.startswith('wrong numbers'), said
-        said += f"; the gradient of MindSpore's own product: {own}"
+        said += f"; the gradient of MindSpore's own multiplication: {own}"
     outcome(said)

@@ -30,7 +30,7 @@ PRODUCTS = {'native': 1.25, 'plain': 6}
 @pytest.mark.parametrize('mode', MODES)
 @pytest.mark.parametrize('which', ['native', 'plain'])
 def test_training_steps(request, tmp_path, outcome, which, mode):
-    """Training steps, and the memory that stays with the process."""
+    """Memory of the process during a long training."""
     steps = request.config.getoption('--steps')
 
     def train(which):
@@ -39,13 +39,13 @@ def test_training_steps(request, tmp_path, outcome, which, mode):
         assert marks.startswith('['), marks
         start, middle, end, milliseconds = json.loads(marks)
         return end - start, (f'{start} MiB after 1000 steps, {middle} after {steps // 2} more, {end} after {steps}; '
-                             f'{milliseconds} ms a step')
+                             f'{milliseconds} ms per step')
 
     growth, said = train(which)
     limit = SLACK
     if mode == 'pynative':
         own, said_of_own = train('product')
         limit += PRODUCTS[which] * own
-        said += f". With one of MindSpore's own multiplications as the loss: {said_of_own}"
+        said += f". With one MindSpore multiplication as the loss: {said_of_own}"
     outcome(said)
     assert growth <= limit

@@ -370,7 +370,7 @@ def assert_losses(case, actual, factor=1):
     assert (kept >= 0).all()
     error = np.abs(kept - truly)
     allowed = factor * tolerance(truly, case.dtype, max(1, terms))
-    assert (error <= allowed).all(), f'{kept} for {truly}, off by {error} where {allowed} is allowed'
+    assert (error <= allowed).all(), f'got {kept}, expected {truly}; error {error} exceeds {allowed}'
     if case.reduction == 'none':
         assert (actual[~case.is_counted().reshape(actual.shape)] == 0).all()
 
@@ -425,7 +425,7 @@ def assert_gradients(case, actual):
         spoilt[where[counted & ~finite]] = True
         alone[where[flows | counted & ~finite]] = False
         # A row to which no pair contributes has a gradient of exactly 0, whatever it or its partners contain.
-        assert (gradient[alone] == 0).all(), f'{gradient} where {alone} should be 0'
+        assert (gradient[alone] == 0).all(), f'got {gradient}, which should be 0 where {alone}'
         with np.errstate(all='ignore'):
             size = np.where(flows, np.abs(weights) / np.sqrt(square), 0)
             length = np.where(flows, _lengths(truly), 0)
@@ -452,10 +452,10 @@ def assert_gradients(case, actual):
         if wide == ms.float64:
             # The difference of two overflowed doubles is NaN; there is no wider type.
             spoilt |= beyond.any(axis=1)
-        assert not np.isnan(gradient[~spoilt]).any(), f'{gradient} for {expected.astype(float)}'
+        assert not np.isnan(gradient[~spoilt]).any(), f'got {gradient}, expected {expected.astype(float)}'
         assert (np.abs(gradient[beyond & ~spoilt[:, None]]) >= 0.98 * LARGEST[case.dtype]).all()
         held = ~spoilt & ~beyond.any(axis=1)
         with np.errstate(all='ignore'):
             error = _lengths(gradient[held] - expected[held])
         assert (error <= allowed[held]).all(), (
-            f'{gradient[held]} for {expected[held].astype(float)}, off by {error} where {allowed[held]} is allowed')
+            f'got {gradient[held]}, expected {expected[held].astype(float)}; error {error} exceeds {allowed[held]}')

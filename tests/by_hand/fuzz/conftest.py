@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, settings
 
 
 def pytest_addoption(parser):
-    parser.addoption('--draws', type=int, default=50, help='how many inputs each test draws, about')
+    parser.addoption('--draws', type=int, default=50, help='approximate number of inputs that each test draws')
 
 
 def pytest_configure(config):

@@ -82,10 +82,10 @@ def _refusal(function, *args, **kwargs):
 def _assert_told(error, faults):
     """Asserts that `error` is None if there are no faults, and otherwise reports one of them."""
     if not faults:
-        assert error is None, f'refused, though nothing is wrong: {type(error).__name__}: {error}'
+        assert error is None, f'a valid call raised {type(error).__name__}: {error}'
     else:
-        assert error is not None, f'taken, though wrong: {faults}'
-        assert any(fault.is_told_by(error) for fault in faults), f'{type(error).__name__}: {error} instead of {faults}'
+        assert error is not None, f'an invalid call raised nothing: {faults}'
+        assert any(fault.is_told_by(error) for fault in faults), f'{type(error).__name__}: {error}, not one of {faults}'
 
 
 @CHECKS

@@ -30,7 +30,7 @@ def _assert_equal(case, actual, expected):
     np.testing.assert_array_equal(np.isnan(actual), np.isnan(expected))
     kept = ~np.isnan(expected)
     allowed = 2 * tolerance(expected[kept], case.dtype)
-    assert (np.abs(actual[kept] - expected[kept]) <= allowed).all(), f'{actual} and {expected}'
+    assert (np.abs(actual[kept] - expected[kept]) <= allowed).all(), f'got {actual}, expected {expected}'
 
 
 def _taken(x, numbers, axis):

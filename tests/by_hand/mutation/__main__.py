@@ -110,7 +110,7 @@ def _planted(folder, table):
         file = f'{folder}/{name}'
         source = (HERE / file).read_bytes()
         if source.count(old.encode()) != 1:
-            raise SystemExit(f'{file} has not one place that reads: {old}')
+            raise SystemExit(f'{file} does not contain this text exactly once: {old}')
         start = source.index(old.encode())
         yield Mutant(file, source, start, start + len(old.encode()), new, breaks)
 
@@ -123,7 +123,7 @@ def mutants_of(part, seed, sample):
     every = [mutant for file in files for mutant in made(file, (HERE / file).read_bytes())]
     unknown = {key for key in EQUIVALENT if key[0] in files} - {(each.file, *each.change()) for each in every}
     if unknown:
-        raise SystemExit(f'equivalent.py speaks of what is not there: {unknown}')
+        raise SystemExit(f'equivalent.py lists mutants that do not exist: {unknown}')
     random.Random(seed).shuffle(every)
     return [*_planted(folder, table), *(every if sample is None else every[:sample])]
 
@@ -216,7 +216,7 @@ class Worker:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-            return False, 'no end'
+            return False, 'timeout'
         failed = re.findall(r'^(?:FAILED|ERROR) (\S+)', output, re.M)
         return process.returncode == 0, failed[0] if failed else f'exit {process.returncode}: {output[-200:]}'
 
@@ -303,7 +303,7 @@ def _check_the_unchanged(part, stages, worker, results, stop):
             started = time.monotonic()
             passed, failed = worker.stage(arguments)
             if not passed:
-                raise SystemExit(f'without any fault: {failed}')
+                raise SystemExit(f'the unchanged code fails: {failed}')
             results.add(part, key, 'passed', '', round(time.monotonic() - started))
         # A busy machine may take twice as long.
         worker.limits[name] = max(90, 4 * float(results.done[part, key]['seconds']))
@@ -374,11 +374,11 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--part', choices=['package', 'kernel'])
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--sample', type=int, default=100, help='mutants made by rule, in each part; -1 for all')
-    parser.add_argument('--minutes', type=float, default=float('inf'), help='no mutant is begun after them')
-    parser.add_argument('--rest', action='store_true', help='the rest of the suite for those that survived')
+    parser.add_argument('--sample', type=int, default=100, help='number of generated mutants in each part; -1 for all')
+    parser.add_argument('--minutes', type=float, default=float('inf'), help='start no mutant after this time')
+    parser.add_argument('--rest', action='store_true', help='run the rest of the suite on the mutants that survived')
     parser.add_argument('--results', type=pathlib.Path, default=HERE / 'build' / 'mutation.csv')
-    parser.add_argument('--list', action='store_true', help='print the mutants and run nothing')
+    parser.add_argument('--list', action='store_true', help='list the mutants without running them')
     arguments = parser.parse_args()
     stop = time.monotonic() + 60 * arguments.minutes
     results = Results(arguments.results)
