@@ -154,12 +154,11 @@ inline bool can_stream(const Problem &problem, const T *to1, const T *to2) {
          reinterpret_cast<uintptr_t>(to2) % kAlignment == 0;
 }
 
-// Whether every element of a block of lanes is whole cache lines.
+// Whether the lanes of every element begin at a cache line.
 template <class T>
-inline bool can_stream_lanes(const Problem &problem, const Block<T> &block, const T *to1, const T *to2) {
+inline bool can_stream_lanes(const Problem &problem, const T *to1, const T *to2) {
   constexpr int64_t kLine = 64 / sizeof(T);
-  return can_stream(problem, to1, to2) && block.count % kLine == 0 && problem.stride1 % kLine == 0 &&
-         problem.stride2 % kLine == 0;
+  return can_stream(problem, to1, to2) && problem.stride1 % kLine == 0 && problem.stride2 % kLine == 0;
 }
 
 // No gradient.
@@ -294,7 +293,7 @@ inline void write_gradients(const Problem &problem, const Block<T> &block, const
     }
     write_lanes<is_streamed>(problem, block, coefficients, counts, to1, to2);
   };
-  if (can_stream_lanes(problem, block, to1, to2)) {
+  if (can_stream_lanes(problem, to1, to2)) {
     write(std::true_type());
   } else {
     write(std::false_type());

@@ -152,7 +152,7 @@ KERNEL = (
      'NaN in ignored lanes reaches a gradient'),
     ('gradients.h', "do_fit_floats = do_fit_floats && fits", "do_fit_floats = do_fit_floats || fits",
      'lanes use float32 where their coefficients overflow'),
-    ('gradients.h', "block.count % kLine == 0", "true", 'partial cache lines are streamed'),
+    ('gradients.h', "&& problem.stride1 % kLine == 0", "", 'parts of cache lines are streamed'),
     ('tiles.h', "taken += bits != 0;", "taken += bits != 0 && k + 1 < kDepth;", 'the last of kDepth terms is skipped'),
     ('tiles.h', "Doubles{} + self,", "Doubles{} - self,", 'the sign of the component along the vector'),
     ('tiles.h', "norms2[c], labels", "norms2[c == 0 ? 0 : c - 1], labels", 'the norm of another vector is used'),
