@@ -154,11 +154,11 @@ inline bool can_stream(const Problem &problem, const T *to1, const T *to2) {
          reinterpret_cast<uintptr_t>(to2) % kAlignment == 0;
 }
 
-// Whether the lanes of every element begin at a cache line.
+// Whether the lanes of every element begin at a cache line. Both strides are the same, as nothing broadcasts.
 template <class T>
 inline bool can_stream_lanes(const Problem &problem, const T *to1, const T *to2) {
   constexpr int64_t kLine = 64 / sizeof(T);
-  return can_stream(problem, to1, to2) && problem.stride1 % kLine == 0 && problem.stride2 % kLine == 0;
+  return can_stream(problem, to1, to2) && problem.stride1 % kLine == 0;
 }
 
 // No gradient.
