@@ -18,9 +18,9 @@
 
 The documentation's build draws all the others.
 """
+import argparse
 import csv
 import pathlib
-import sys
 
 import matplotlib
 import mindspore as ms
@@ -37,6 +37,8 @@ INK = {'light': '#24292f', 'dark': '#c9d1d9'}
 COLORS = {'native': '#2f81f7', 'plain': '#3fb950', 'mindspore.nn': '#e5534b', 'torch': '#d29922'}
 NAMES = {'torch': 'PyTorch'}
 MARGINS = (0.0, 0.3, 0.6)
+# The plots of the pages; the README's `error` is committed.
+PAGES = ('margin', 'eps', 'near_parallel', 'growth')
 DATA = pathlib.Path(__file__).resolve().parent / 'data'
 
 
@@ -145,7 +147,7 @@ def growth(path):
     plt.close(figure)
 
 
-def draw_all(folder, names=('margin', 'eps', 'near_parallel', 'growth')):
+def draw_all(folder, names=PAGES):
     """Draws each plot into `folder`, named after its function and the page's theme."""
     folder.mkdir(parents=True, exist_ok=True)
     for page, ink in INK.items():
@@ -159,4 +161,7 @@ def draw_all(folder, names=('margin', 'eps', 'near_parallel', 'growth')):
 
 
 if __name__ == '__main__':
-    draw_all(pathlib.Path(sys.argv[1]), *filter(None, [sys.argv[2:]]))
+    parser = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
+    parser.add_argument('folder', type=pathlib.Path)
+    parser.add_argument('names', nargs='*', default=PAGES)
+    draw_all(**vars(parser.parse_args()))
