@@ -15,11 +15,7 @@
 import inspect
 import pathlib
 import subprocess
-import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-
-import plots
 from sphinx.util.inspect import stringify_signature
 
 import ms_cosine_loss
@@ -32,7 +28,6 @@ extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.mathjax', 'sphinx
               'sphinx-mathjax-offline']
 exclude_patterns = ['_build', 'data']
 templates_path = ['_templates']
-myst_enable_extensions = ['attrs_inline', 'dollarmath']
 myst_heading_anchors = 3
 # MindSpore's docstring sections that napoleon does not know.
 napoleon_custom_sections = ['Inputs', ('Outputs', 'returns_style'), 'Supported Platforms']
@@ -82,7 +77,5 @@ def _other_language(app, page, template, context, doctree):
 
 
 def setup(app):
-    """Draws the plots before Sphinx reads the pages that show them."""
     app.connect('autodoc-process-signature', _signature)
     app.connect('html-page-context', _other_language)
-    app.connect('builder-inited', lambda app: plots.draw_all(pathlib.Path(app.srcdir) / '_plots'))
