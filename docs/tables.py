@@ -218,7 +218,7 @@ def compatibility():
                                           for row in rows if row['topic'] == topic], texts=5)
         parts += [f'## {topic.capitalize()}', '', table, '']
     return '\n'.join([*parts, '## Errors', '', 'Messages of MindSpore and Python:', '',
-                      *(f'{number}. {reason}' for reason, number in reasons.items())])
+                      *(f'{number}. {reason}'.replace('__', r'\_\_') for reason, number in reasons.items())])
 
 
 def _cases(cases):
