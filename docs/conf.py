@@ -29,6 +29,8 @@ extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.mathjax', 'sphinx
 exclude_patterns = ['_build', 'data']
 templates_path = ['_templates']
 myst_heading_anchors = 3
+# Error messages keep their quotes.
+smartquotes = False
 # MindSpore's docstring sections that napoleon does not know.
 napoleon_custom_sections = ['Inputs', ('Outputs', 'returns_style'), 'Supported Platforms']
 autodoc_member_order = 'bysource'
@@ -36,6 +38,7 @@ autodoc_member_order = 'bysource'
 autodoc_typehints = 'none'
 
 html_theme = 'furo'
+pygments_dark_style = 'a11y-high-contrast-dark'
 html_static_path = ['_static']
 html_css_files = ['pages.css']
 html_title = f'ms_cosine_loss {version}'
@@ -48,6 +51,14 @@ def _repository():
     origin = subprocess.run(['git', 'remote', 'get-url', 'origin'], cwd=pathlib.Path(__file__).parent,
                             capture_output=True, text=True).stdout.strip()
     return origin.removesuffix('.git') if origin.startswith('https://') else ''
+
+
+CHINESE = {'Next': '下一页', 'Previous': '上一页', 'Home': '首页', 'Search': '搜索', 'Back to top': '回到顶部',
+           'On this page': '本页目录'}
+
+
+def _in_chinese(text):
+    return CHINESE.get(text, text)
 
 
 repository = _repository()
@@ -65,11 +76,13 @@ def _signature(app, what, name, obj, options, signature, return_annotation):
 
 
 def _other_language(app, page, template, context, doctree):
-    """Gives language.html the page in the other language, or its index; keeps next and previous in one language."""
+    """Gives language.html the page in the other language, or its index; keeps navigation in one language."""
     other = page[3:] if page.startswith('zh/') else f'zh/{page}'
     start = 'index' if page.startswith('zh/') else 'zh/index'
     context['is_chinese'] = page.startswith('zh/')
     context['other_language'] = other if other in app.env.found_docs else start
+    if page.startswith('zh/'):
+        context.update({'language': 'zh-CN', '_': _in_chinese, 'gettext': _in_chinese})
     if page == 'zh/index':
         context['prev'] = None
     if (context.get('next') or {}).get('link', '').startswith('zh/'):
