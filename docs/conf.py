@@ -15,11 +15,7 @@
 import inspect
 import pathlib
 import subprocess
-import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-
-import plots
 from sphinx.util.inspect import stringify_signature
 
 import ms_cosine_loss
@@ -32,8 +28,9 @@ extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.mathjax', 'sphinx
               'sphinx-mathjax-offline']
 exclude_patterns = ['_build', 'data']
 templates_path = ['_templates']
-myst_enable_extensions = ['attrs_inline', 'dollarmath']
 myst_heading_anchors = 3
+# Error messages keep their quotes.
+smartquotes = False
 # MindSpore's docstring sections that napoleon does not know.
 napoleon_custom_sections = ['Inputs', ('Outputs', 'returns_style'), 'Supported Platforms']
 autodoc_member_order = 'bysource'
@@ -41,6 +38,7 @@ autodoc_member_order = 'bysource'
 autodoc_typehints = 'none'
 
 html_theme = 'furo'
+pygments_dark_style = 'a11y-high-contrast-dark'
 html_static_path = ['_static']
 html_css_files = ['pages.css']
 html_title = f'ms_cosine_loss {version}'
@@ -53,6 +51,14 @@ def _repository():
     origin = subprocess.run(['git', 'remote', 'get-url', 'origin'], cwd=pathlib.Path(__file__).parent,
                             capture_output=True, text=True).stdout.strip()
     return origin.removesuffix('.git') if origin.startswith('https://') else ''
+
+
+CHINESE = {'Next': '下一页', 'Previous': '上一页', 'Home': '首页', 'Search': '搜索', 'Back to top': '回到顶部',
+           'On this page': '本页目录'}
+
+
+def _in_chinese(text):
+    return CHINESE.get(text, text)
 
 
 repository = _repository()
@@ -70,11 +76,13 @@ def _signature(app, what, name, obj, options, signature, return_annotation):
 
 
 def _other_language(app, page, template, context, doctree):
-    """Gives language.html the page in the other language, or its index; keeps next and previous in one language."""
+    """Gives language.html the page in the other language, or its index; keeps navigation in one language."""
     other = page[3:] if page.startswith('zh/') else f'zh/{page}'
     start = 'index' if page.startswith('zh/') else 'zh/index'
     context['is_chinese'] = page.startswith('zh/')
     context['other_language'] = other if other in app.env.found_docs else start
+    if page.startswith('zh/'):
+        context.update({'language': 'zh-CN', '_': _in_chinese, 'gettext': _in_chinese})
     if page == 'zh/index':
         context['prev'] = None
     if (context.get('next') or {}).get('link', '').startswith('zh/'):
@@ -82,7 +90,5 @@ def _other_language(app, page, template, context, doctree):
 
 
 def setup(app):
-    """Draws the plots before Sphinx reads the pages that show them."""
     app.connect('autodoc-process-signature', _signature)
     app.connect('html-page-context', _other_language)
-    app.connect('builder-inited', lambda app: plots.draw_all(pathlib.Path(app.srcdir) / '_plots'))

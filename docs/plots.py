@@ -11,15 +11,10 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Draws the documentation's plots, each for light and dark pages.
-
-    python docs/plots.py docs/_static error     # the README's picture, which is committed
-    python docs/plots.py FOLDER [NAME...]
-
-The documentation's build draws all the others.
-"""
+"""Draws the plots of README and documentation into docs/_static: python docs/plots.py [NAME...]."""
 import argparse
 import csv
+import hashlib
 import pathlib
 
 import matplotlib
@@ -37,9 +32,15 @@ INK = {'light': '#24292f', 'dark': '#c9d1d9'}
 COLORS = {'native': '#2f81f7', 'plain': '#3fb950', 'mindspore.nn': '#e5534b', 'torch': '#d29922'}
 NAMES = {'torch': 'PyTorch'}
 MARGINS = (0.0, 0.3, 0.6)
-# The plots of the pages; the README's `error` is committed.
-PAGES = ('margin', 'eps', 'near_parallel', 'growth')
-DATA = pathlib.Path(__file__).resolve().parent / 'data'
+DOCS = pathlib.Path(__file__).resolve().parent
+DATA = DOCS / 'data'
+
+
+def _save(figure, path, data=None):
+    """Writes the plot, with the digest of its data, by which a test tells whether it is up to date."""
+    source = data and f'docs/data/{data} {hashlib.sha256((DATA / data).read_bytes()).hexdigest()}'
+    figure.savefig(path, metadata={'Date': None, 'Source': source})
+    plt.close(figure)
 
 
 def _unit_vectors(cosines):
@@ -72,8 +73,7 @@ def margin(path):
     left.legend()
     for axes in (left, right):
         axes.grid(alpha=0.3)
-    figure.savefig(path, metadata={'Date': None})
-    plt.close(figure)
+    _save(figure, path)
 
 
 def eps(path):
@@ -89,8 +89,7 @@ def eps(path):
              title='eps matters where squared norms are near it')
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(path, metadata={'Date': None})
-    plt.close(figure)
+    _save(figure, path)
 
 
 def _read(name):
@@ -109,8 +108,7 @@ def _near_parallel(path, names, title):
     axes.set(xlabel='1 − cos', ylabel='relative error of the loss', title=title)
     axes.grid(alpha=0.3)
     axes.legend(loc='center left', bbox_to_anchor=(0, 0.42))
-    figure.savefig(path, metadata={'Date': None})
-    plt.close(figure)
+    _save(figure, path, 'near_parallel.csv')
 
 
 def near_parallel(path):
@@ -143,25 +141,27 @@ def growth(path):
     panels[1][0].set(xlabel='pairs')
     panels[1][1].set(xlabel='elements of a vector')
     panels[0][0].legend()
-    figure.savefig(path, metadata={'Date': None})
-    plt.close(figure)
+    _save(figure, path, 'growth.csv')
 
 
-def draw_all(folder, names=PAGES):
-    """Draws each plot into `folder`, named after its function and the page's theme."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for page, ink in INK.items():
-        # A fixed salt makes the ids inside reproducible, so that the same data give the same file.
-        style = {'svg.hashsalt': '', 'svg.fonttype': 'none', 'savefig.transparent': True, 'legend.framealpha': 0,
-                 'axes.edgecolor': ink,
-                 **dict.fromkeys(('text.color', 'axes.labelcolor', 'xtick.color', 'ytick.color'), ink)}
-        with plt.rc_context(style):
-            for name in names:
-                globals()[name](folder / f'{name}-{page}.svg')
+def main():
+    """Draws the plots that are named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__.split(':', maxsplit=1)[0])
+    parser.add_argument('names', nargs='*', default=['margin', 'eps', 'near_parallel', 'growth', 'error'])
+    # A fixed salt makes the ids inside reproducible, so that the same data give the same file.
+    plt.rcParams.update({'svg.hashsalt': '', 'svg.fonttype': 'none'})
+    static = DOCS / '_static'
+    for name in parser.parse_args().names:
+        draw = globals()[name]
+        if draw is not error:
+            draw(static / f'{name}.svg')
+            continue
+        for page, ink in INK.items():
+            style = {'savefig.transparent': True, 'legend.framealpha': 0, 'axes.edgecolor': ink,
+                     **dict.fromkeys(('text.color', 'axes.labelcolor', 'xtick.color', 'ytick.color'), ink)}
+            with plt.rc_context(style):
+                draw(static / f'{name}-{page}.svg')
 
 
 if __name__ == '__main__':
-    parser = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
-    parser.add_argument('folder', type=pathlib.Path)
-    parser.add_argument('names', nargs='*', default=PAGES)
-    draw_all(**vars(parser.parse_args()))
+    main()

@@ -243,7 +243,7 @@ def compatibility():
                                           for row in rows if row['topic'] == topic], texts=5)
         parts += [f'## {topic.capitalize()}', '', table, '']
     return '\n'.join([*parts, '## Errors', '', 'Messages of MindSpore and Python:', '',
-                      *(f'{number}. {reason}' for reason, number in reasons.items())])
+                      *(f'{number}. {reason}'.replace('__', r'\_\_') for reason, number in reasons.items())])
 
 
 def _cases(cases):
@@ -301,8 +301,8 @@ def launches_of_layouts():
 
 
 TABLES = {make.__name__: make for make in (speed, speed_forward, speed_both, speed_pynative, speed_error, speed_in_full,
-                                           error, memory, bandwidth, dynamic, training, margin, all_pairs, versions, compatibility,
-                                           failure_modes, launches, launches_of_layouts)}
+                                           error, memory, bandwidth, dynamic, training, margin, all_pairs, versions,
+                                           compatibility, failure_modes, launches, launches_of_layouts)}
 PAGES = (*DOCS.parent.glob('README*.md'), *DOCS.glob('**/*.md'))
 
 

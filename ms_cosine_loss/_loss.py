@@ -107,7 +107,8 @@ def cosine_embedding_loss(logits_x1: Tensor, logits_x2: Tensor, labels: Tensor, 
         >>> anchor = Tensor([[1.0, 0.0]], ms.float32)
         >>> batch = Tensor([[2.0, 0.0], [3.0, 4.0], [0.0, 1.0]], ms.float32)
         >>> labels = Tensor([1, -1, -1], ms.int32)
-        >>> print(cosine_embedding_loss(anchor, batch, labels, margin=0.5, reduction='none').asnumpy().round(6))
+        >>> losses = cosine_embedding_loss(anchor, batch, labels, margin=0.5, reduction='none')
+        >>> print(losses.asnumpy().round(6))
         [0.  0.1 0. ]
     """
     return _checked_loss(logits_x1, logits_x2, labels, margin, reduction, axis, eps)

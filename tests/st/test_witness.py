@@ -78,6 +78,17 @@ def test_zero_row():
         assert_rows_within(found, true, 4 * UNIT[ms.float32])
 
 
+def test_nan_in_an_ignored_pair():
+    x1, x2, labels = np.array([[np.nan, 0.0], [1.0, 2.0]]), np.array([[3.0, 4.0], [2.0, 1.0]]), np.array([0, -1])
+    inputs = tensor(x1, ms.float32), tensor(x2, ms.float32), tensor(labels, ms.int32)
+    for theirs in ms.grad(nn.CosineEmbeddingLoss(), (0, 1))(*inputs):
+        assert np.isnan(array(theirs)[0]).all()
+
+    for found, true in zip(gradients(x1, x2, labels), pair_gradients(x1[1:], x2[1:], labels[1:], 0.5)):
+        assert not found[0].any()
+        assert_rows_within(found[1:], true, 4 * UNIT[ms.float32])
+
+
 def test_large_vectors():
     # PyTorch is wrong here, but theirs is right: no square overflows.
     x1, x2, labels = np.array([[1e10, 0.0]]), rounded([[0.6e10, 0.8e10]], ms.float32), np.array([1])

@@ -11,7 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The Chinese pages: their code is that of the English ones, whose examples are run, and their lines do not wrap."""
+"""Chinese pages have the code of the English ones, whose examples are run, and do not wrap; plots fit their data."""
+import hashlib
 import pathlib
 import re
 
@@ -41,3 +42,11 @@ def test_chinese_paragraphs_do_not_wrap(name):
     # A line break would be rendered as a space.
     text = PAGES[name][1].read_text(encoding='utf-8')
     assert not re.findall(r'.*[\u3000-\u9fff\uff00-\uffef][ \n][\u3000-\u9fff\uff00-\uffef].*', text)
+
+
+@pytest.mark.parametrize('name', ['error-dark', 'error-light', 'growth', 'near_parallel'])
+def test_plots_fit_their_data(name):
+    # Otherwise run docs/plots.py.
+    plot = (DOCS / '_static' / f'{name}.svg').read_text(encoding='utf-8')
+    data, digest = re.search(r'docs/data/(\S+) (\w+)', plot).groups()
+    assert hashlib.sha256((DOCS / 'data' / data).read_bytes()).hexdigest() == digest
