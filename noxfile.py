@@ -16,7 +16,7 @@
     pip install nox
     nox                                                # everything, two hours on two cores; skips missing Pythons
     nox -s "suite(python='3.9', mindspore='2.7.0')"   # one combination, after `nox -s wheel`
-    nox -s suite -- --cases each                       # the README's tests instead of every case
+    nox -s suite -- each                               # the README's tests instead of every case
     nox -s lint
 
 One wheel of the last commit is built and installed in each environment. Each adds its result to docs/data/versions.csv,
@@ -31,7 +31,7 @@ import nox
 HERE = pathlib.Path(__file__).parent
 TOOLS = HERE / '.ci' / 'requirements.txt'
 RESULTS = HERE / 'docs' / 'data' / 'versions.csv'
-FIELDS = ('mindspore', 'python', 'passed', 'failed', 'skipped', 'seconds')
+FIELDS = ('mindspore', 'python', 'cases', 'passed', 'failed', 'skipped', 'seconds')
 PYTHONS = {
     '2.7.0': ('3.9', '3.10', '3.11'),
     '2.7.2': ('3.9', '3.10', '3.11', '3.12'),
@@ -86,15 +86,16 @@ def suite(session, mindspore):
     session.run('rm', '-r', str(checkout / 'ms_cosine_loss'), external=True)
     report = checkout / 'report.xml'
     session.chdir(checkout)
+    cases, = session.posargs or ['all']
     # Record the results before a failure ends the session.
-    session.run('python', '-m', 'pytest', '-q', '-n', '2', '--dist', 'worksteal', '--cases', 'all',
-                f'--junitxml={report}', 'tests', '--pyargs', 'ms_cosine_loss', *session.posargs, success_codes=[0, 1])
-    failed = _record(mindspore, session.python, report)
+    session.run('python', '-m', 'pytest', '-q', '-n', '2', '--dist', 'worksteal', '--cases', cases,
+                f'--junitxml={report}', 'tests', '--pyargs', 'ms_cosine_loss', success_codes=[0, 1])
+    failed = _record(mindspore, session.python, cases, report)
     if failed:
         session.error(f'{failed} tests failed')
 
 
-def _record(mindspore, python, report):
+def _record(mindspore, python, cases, report):
     """Enters the totals of a pytest report into the table; returns how many tests failed."""
     totals = ElementTree.parse(report).getroot().find('testsuite').attrib
     failed = int(totals['failures']) + int(totals['errors'])
@@ -103,7 +104,7 @@ def _record(mindspore, python, report):
     if RESULTS.exists():
         with RESULTS.open(newline='') as file:
             rows = {(row['mindspore'], row['python']): row for row in csv.DictReader(file)}
-    rows[mindspore, python] = {'mindspore': mindspore, 'python': python,
+    rows[mindspore, python] = {'mindspore': mindspore, 'python': python, 'cases': cases,
                                'passed': int(totals['tests']) - failed - skipped, 'failed': failed, 'skipped': skipped,
                                'seconds': round(float(totals['time']))}
     ordered = [(version, each) for version, pythons in PYTHONS.items() for each in pythons]

@@ -154,7 +154,7 @@ def bandwidth():
     found = {(row['layout'], row['dtype'], row['threads']): row for row in rows}
     return _table(['layout', 'dtype', *(f'{what}, threads: {count}' for count in threads
                                         for what in ('forward', 'forward + backward'))],
-                  [[*case, *(found[*case, count][ratio] for count in threads
+                  [[*case, *(found[(*case, count)][ratio] for count in threads
                              for ratio in ('forward_ratio', 'both_ratio'))]
                    for case in sorted(dict.fromkeys((row['layout'], row['dtype']) for row in rows), reverse=True)],
                   texts=2) + _measured('bandwidth')
@@ -209,12 +209,13 @@ def all_pairs():
 def versions():
     """The test results of each MindSpore on the Pythons tested."""
     rows = _read('versions.csv')
-    by_mindspore = {each: [row for row in rows if row['mindspore'] == each]
-                    for each in dict.fromkeys(row['mindspore'] for row in rows)}
-    return _table(['MindSpore', 'Python', 'tests', 'failed'],
-                  [[name, ', '.join(row['python'] for row in found),
+    runs = {(row['mindspore'], row['cases']): [] for row in rows}
+    for row in rows:
+        runs[row['mindspore'], row['cases']].append(row)
+    return _table(['MindSpore', 'cases', 'Python', 'tests', 'failed'],
+                  [[*run, ', '.join(row['python'] for row in found),
                     ' / '.join(dict.fromkeys(row['passed'] for row in found)),
-                    str(sum(int(row['failed']) for row in found))] for name, found in by_mindspore.items()], texts=2)
+                    str(sum(int(row['failed']) for row in found))] for run, found in runs.items()], texts=3)
 
 
 def _brief(outcome, reasons):
