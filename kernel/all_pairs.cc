@@ -27,7 +27,7 @@ constexpr int64_t kSlabPairs = int64_t{1} << 18;
 
 }  // namespace
 
-void write_all_pairs(const Problem &problem, const InstructionSet &set, int threads, CompensatedSum *by_margin) {
+void write_all_pairs(const Problem &problem, const InstructionSet &set, int threads, MarginSum *by_margin) {
   const AllPairs &all = problem.all_pairs;
   const int64_t rows = all.rows.length, columns = all.columns.length, blocks = problem.pairs / all.pairs();
   const int64_t row_tiles_each = std::max(int64_t{1}, kSlabPairs / (columns * kTileRows));

@@ -22,7 +22,7 @@
 namespace ms_cosine_loss {
 
 // Both gradients of `problem`, and for each tile its part in that of the margin. In one order for any threads.
-void write_all_pairs(const Problem &problem, const InstructionSet &set, int threads, CompensatedSum *by_margin);
+void write_all_pairs(const Problem &problem, const InstructionSet &set, int threads, MarginSum *by_margin);
 
 }  // namespace ms_cosine_loss
 

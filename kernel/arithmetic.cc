@@ -49,7 +49,7 @@ void forward_of(const Problem &problem, int64_t first_block, int64_t last_block,
 }
 
 template <class T>
-void backward_of(const Problem &problem, int64_t first_block, int64_t last_block, CompensatedSum *by_margin) {
+void backward_of(const Problem &problem, int64_t first_block, int64_t last_block, MarginSum *by_margin) {
   for (int64_t index = first_block; index < last_block; ++index) {
     const Block<T> block = block_at<T>(problem, index);
     Label labels[kMaxLanes];
@@ -102,7 +102,7 @@ void forward(const Problem &problem, int64_t first_block, int64_t last_block, Co
   });
 }
 
-void backward(const Problem &problem, int64_t first_block, int64_t last_block, CompensatedSum *by_margin) {
+void backward(const Problem &problem, int64_t first_block, int64_t last_block, MarginSum *by_margin) {
   with_real(problem.dtype,
             [&](auto zero) { backward_of<decltype(zero)>(problem, first_block, last_block, by_margin); });
 }
@@ -115,7 +115,7 @@ void write_run(const Side &side, int64_t run, const RunOfSums &sums) {
   with_real(side.dtype, [&](auto zero) { write_run_of<decltype(zero)>(side, run, sums); });
 }
 
-void weigh_tile(const Problem &problem, const Slab &slab, int64_t tile, CompensatedSum *by_margin) {
+void weigh_tile(const Problem &problem, const Slab &slab, int64_t tile, MarginSum *by_margin) {
   with_real(problem.dtype, [&](auto zero) {
     using T = decltype(zero);
     if constexpr (!std::is_same_v<T, double>) weigh_tile_of(problem, slab, Tile<T>(problem, tile), by_margin);

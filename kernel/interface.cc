@@ -158,9 +158,10 @@ void write_result(const Problem &problem, double sum) {
   set_number(reduced(problem, sum), problem.losses, problem.losses_dtype, 0);
 }
 
-double total_of(const std::vector<CompensatedSum> &sums) {
-  CompensatedSum total;
-  for (const CompensatedSum &each : sums) total.add(each.total());
+template <class Sum>
+double total_of(const std::vector<Sum> &sums) {
+  Sum total;
+  for (const Sum &each : sums) total.add(each);
   return total.total();
 }
 
@@ -236,7 +237,7 @@ int backward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
   }
   const InstructionSet &set = instruction_set();
   if (problem.all_pairs.is_taken) {
-    std::vector<CompensatedSum> by_margin(problem.blocks());
+    std::vector<MarginSum> by_margin(problem.blocks());
     write_all_pairs(problem, set, threads, by_margin.data());
     write_margin_gradient(total_of(by_margin), params, dtypes, kMarginGradient);
     return 0;
@@ -250,7 +251,7 @@ int backward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
                             exponents.data() + problem.pairs};
   }
   const Tasks tasks(problem);
-  std::vector<CompensatedSum> by_margin(tasks.count);
+  std::vector<MarginSum> by_margin(tasks.count);
   run_in_parallel(threads, tasks.count,
                   [&](int64_t task) { set.backward(problem, tasks.first(task), tasks.last(task), &by_margin[task]); });
   if (problem.is_broadcast) gather_gradients(problem, set, kTaskElements, threads);

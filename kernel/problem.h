@@ -161,8 +161,29 @@ struct CompensatedSum {
     sum = two_sum(sum, value, &error);
     compensation += error;
   }
+  void add(const CompensatedSum &other) { add(other.total()); }
   // With NaN or infinity the compensation has no meaning.
   double total() const { return compensation == compensation ? sum + compensation : sum; }
+};
+
+// The gradient of the margin: incoming gradients, whose sum may overflow on the way. The scaled sum does not.
+struct MarginSum {
+  static constexpr double kScale = 0x1p-64;
+  CompensatedSum sum;
+  CompensatedSum scaled;
+
+  void add(double value) {
+    sum.add(value);
+    scaled.add(value * kScale);
+  }
+  void add(const MarginSum &other) {
+    sum.add(other.sum);
+    scaled.add(other.scaled);
+  }
+  double total() const {
+    const double unscaled = sum.total();
+    return unscaled - unscaled == 0 ? unscaled : scaled.total() / kScale;
+  }
 };
 
 struct RunOfSums;
@@ -174,13 +195,13 @@ struct InstructionSet {
   // The losses of some blocks: written out, or added to `sum`.
   void (*forward)(const Problem &problem, int64_t first_block, int64_t last_block, CompensatedSum *sum);
   // The gradients, or their coefficients where inputs are broadcast; that of the margin is added to `by_margin`.
-  void (*backward)(const Problem &problem, int64_t first_block, int64_t last_block, CompensatedSum *by_margin);
+  void (*backward)(const Problem &problem, int64_t first_block, int64_t last_block, MarginSum *by_margin);
   // Of a broadcast input: the sums of a run over the reduced indices from `first` to `last`, and the gradient from
   // them.
   void (*gather_run)(const Side &side, int64_t run, int64_t first, int64_t last, RunOfSums *sums);
   void (*write_run)(const Side &side, int64_t run, const RunOfSums &sums);
   // Of all pairs: what a slab holds of a tile, and a part of the gradients that a slab gives.
-  void (*weigh_tile)(const Problem &problem, const Slab &slab, int64_t tile, CompensatedSum *by_margin);
+  void (*weigh_tile)(const Problem &problem, const Slab &slab, int64_t tile, MarginSum *by_margin);
   void (*gather_tile)(const Problem &problem, const Slab &slab, int64_t index);
 };
 

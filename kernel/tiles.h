@@ -215,7 +215,7 @@ inline void take_cosines(const Problem &problem, const Tile<T> &tile, Scratch *s
 
 // What a slab holds of a tile.
 template <class T>
-inline void weigh_tile_of(const Problem &problem, const Slab &slab, const Tile<T> &tile, CompensatedSum *by_margin) {
+inline void weigh_tile_of(const Problem &problem, const Slab &slab, const Tile<T> &tile, MarginSum *by_margin) {
   Scratch scratch;
   const AllPairs &all = problem.all_pairs;
   const int64_t block = tile.block - slab.first_block;

@@ -153,6 +153,7 @@ KERNEL = (
     ('gradients.h', "do_fit_floats = do_fit_floats && fits", "do_fit_floats = do_fit_floats || fits",
      'lanes use float32 where their coefficients overflow'),
     ('gradients.h', "&& problem.stride1 % kLine == 0", "", 'parts of cache lines are streamed'),
+    ('problem.h', "    scaled.add(value * kScale);\n", "", 'the gradient of the margin is lost where it overflows on the way'),
     ('tiles.h', "taken += bits != 0;", "taken += bits != 0 && k + 1 < kDepth;", 'the last of kDepth terms is skipped'),
     ('tiles.h', "Doubles{} + self,", "Doubles{} - self,", 'the sign of the component along the vector'),
     ('tiles.h', "norms2[c], labels", "norms2[c == 0 ? 0 : c - 1], labels", 'the norm of another vector is used'),
