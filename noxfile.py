@@ -88,7 +88,7 @@ def suite(session, mindspore):
     session.chdir(checkout)
     cases, = session.posargs or ['all']
     # Record the results before a failure ends the session.
-    session.run('python', '-m', 'pytest', '-q', '-n', '2', '--dist', 'worksteal', '--cases', cases,
+    session.run('python', '-m', 'pytest', '-q', '-n', '3', '--dist', 'worksteal', '--cases', cases,
                 f'--junitxml={report}', 'tests', '--pyargs', 'ms_cosine_loss', success_codes=[0, 1])
     failed = _record(mindspore, session.python, cases, report)
     if failed:
