@@ -74,8 +74,9 @@ def _environment(folder):
 
 def _start(command, checkout, **environment):
     compiler = str(checkout.with_name('compiler'))
-    return start(command, checkout, CC=compiler, CXX=compiler, MS_COSINE_LOSS_REQUIRE_NATIVE='1',
-                 **{'MS_FAULT_AT': '', **environment})
+    # Without this checkout on the path, whose metadata pip would take for those of the installed package.
+    return start(command, checkout, PYTHONPATH='', **{'CC': compiler, 'CXX': compiler, 'MS_FAULT_AT': '',
+                                                      'MS_COSINE_LOSS_REQUIRE_NATIVE': '1', **environment})
 
 
 def _install(python):
@@ -131,7 +132,7 @@ def test_failing_build_where_there_is_a_library(tmp_path, outcome, checkout, wha
     built = _start(command, checkout)
     assert built.wait(_PATIENCE) == 0, end(built)
     before = answer()
-    failing = start(command, checkout, CC='/bin/false', CXX='/bin/false')
+    failing = _start(command, checkout, CC='/bin/false', CXX='/bin/false', MS_COSINE_LOSS_REQUIRE_NATIVE='')
     assert failing.wait(_PATIENCE) == 0, end(failing)
     after = answer()
     # Without the compiler's command, which contains paths of this machine.
