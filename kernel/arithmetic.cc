@@ -62,7 +62,7 @@ void backward_of(const Problem &problem, int64_t first_block, int64_t last_block
       if (!counts[i]) continue;
       const double upstream = upstream_of(problem, block.first_pair + i);
       weights[i] = labels[i] == Label::kSimilar ? -upstream : upstream;
-      if (labels[i] == Label::kDissimilar) by_margin->add(-upstream);
+      if (labels[i] == Label::kDissimilar) by_margin->add(problem.reduction == Reduction::kNone ? -upstream : -1);
     }
     if (problem.is_broadcast) {
       write_coefficients(problem, block, cosines, weights, counts);

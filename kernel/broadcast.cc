@@ -18,16 +18,16 @@
 #include <utility>
 #include <vector>
 
+#include "double_double.h"
 #include "dtypes.h"
-#include "element.h"
-#include "pairs.h"
 #include "thread_pool.h"
+#include "vectors.h"
 
 namespace ms_cosine_loss {
 namespace {
 
-// Runs below which the reduced axes are cut into parts, to have as many tasks.
-constexpr int64_t kFewRuns = 64;
+// The tasks that there are at most if the reduced axes are cut into parts.
+constexpr int64_t kMostTasks = 64;
 
 void add(const Axis &axis, Axes *axes) { axes->axes[axes->count++] = axis; }
 
@@ -67,7 +67,8 @@ Side side_of(const Problem &problem, bool is_first) {
   }
   side.runs = size_of(side.retained) * parts_of(side.run.length, kRunLength);
   side.reduced_size = size_of(side.reduced);
-  side.is_streamed = problem.can_stream && side.reduced_size == 1;
+  // Stores of half types are too narrow to stream.
+  side.is_streamed = problem.can_stream && side.reduced_size == 1 && size_of(problem.dtype) > 2;
   return side;
 }
 
@@ -97,7 +98,7 @@ void gather(const Side &side, const InstructionSet &set, int64_t task_elements, 
   // Of vectors without elements.
   if (side.runs == 0) return;
   const int64_t elements = std::min<int64_t>(side.run.length, kRunLength) * side.reduced_size;
-  const int64_t parts = std::min(kFewRuns / side.runs, elements / task_elements);
+  const int64_t parts = std::min(kMostTasks / side.runs, elements / task_elements);
   if (parts > 1) return gather_in_parts(side, set, parts, threads);
   const int64_t each = 1 + task_elements / (elements + 1);
   run_in_parallel(threads, parts_of(side.runs, each), [&](int64_t task) {
@@ -106,6 +107,7 @@ void gather(const Side &side, const InstructionSet &set, int64_t task_elements, 
       set.gather_run(side, run, 0, side.reduced_size, &sums);
       set.write_run(side, run, sums);
     }
+    if (side.is_streamed) finish_streaming();
   });
 }
 

@@ -137,7 +137,9 @@ inline void gather_run_of(const Side &side, int64_t index, int64_t first, int64_
 template <bool kStream, class T>
 inline void write_run_to(const RunOfSums &sums, int64_t count, int64_t step, T *to) {
   for (int64_t i = 0; i < count; i += kWidth) {
-    const Doubles value = load(sums.sums + i) + load(sums.compensations + i);
+    const Doubles compensation = load(sums.compensations + i);
+    // With NaN or infinity the compensation has no meaning.
+    const Doubles value = load(sums.sums + i) + masked(compensation, compensation == compensation);
     if (step == 1 && i + kWidth <= count) {
       store<kStream>(value, to + i);
     } else {
@@ -152,7 +154,6 @@ inline void write_run_of(const Side &side, int64_t index, const RunOfSums &sums)
   T *to = static_cast<T *>(side.gradient) + run.place.at1;
   if (side.is_streamed && reinterpret_cast<uintptr_t>(to) % (8 * kWidth) == 0) {
     write_run_to<true>(sums, run.count, side.run.stride1, to);
-    finish_streaming();
   } else {
     write_run_to<false>(sums, run.count, side.run.stride1, to);
   }

@@ -154,7 +154,7 @@ inline bool can_stream(const Problem &problem, const T *to1, const T *to2) {
          reinterpret_cast<uintptr_t>(to2) % kAlignment == 0;
 }
 
-// Whether the lanes of every element begin at a cache line. Both strides are the same, as nothing broadcasts.
+// Whether stores of lanes can stream. Both strides are the same, as nothing broadcasts.
 template <class T>
 inline bool can_stream_lanes(const Problem &problem, const T *to1, const T *to2) {
   constexpr int64_t kLine = 64 / sizeof(T);

@@ -196,9 +196,14 @@ void clear(void **params, const int *ndims, int64_t **shapes, const char **dtype
   }
 }
 
-// The gradient of the margin; a constant one has none.
-void write_margin_gradient(double value, void **params, const char **dtypes, int at) {
+// The gradient of the margin, whose sum under a reduction counts pairs; a constant margin has none.
+void write_margin_gradient(const Problem &problem, double sum, void **params, const char **dtypes, int at) {
   const Dtype dtype = dtype_of(dtypes[at]);
+  double value = sum;
+  // Without pairs there is no gradient, whatever comes in.
+  if (problem.reduction != Reduction::kNone && sum != 0) {
+    value = number_at(problem.upstream, problem.upstream_dtype, 0) * reduced(problem, sum);
+  }
   if (is_real(dtype)) return set_number(value, params[at], dtype, 0);
   std::memset(params[at], 0, sizeof(int64_t));
 }
@@ -232,14 +237,14 @@ int backward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
   }
   if (problem.pairs == 0) {
     clear(params, ndims, shapes, dtypes, kGradient1, kGradient2);
-    write_margin_gradient(0, params, dtypes, kMarginGradient);
+    write_margin_gradient(problem, 0, params, dtypes, kMarginGradient);
     return 0;
   }
   const InstructionSet &set = instruction_set();
   if (problem.all_pairs.is_taken) {
     std::vector<MarginSum> by_margin(problem.blocks());
     write_all_pairs(problem, set, threads, by_margin.data());
-    write_margin_gradient(total_of(by_margin), params, dtypes, kMarginGradient);
+    write_margin_gradient(problem, total_of(by_margin), params, dtypes, kMarginGradient);
     return 0;
   }
   problem.can_stream = 2 * problem.pairs * problem.length * size_of(problem.dtype) > share_of_last_cache();
@@ -255,7 +260,7 @@ int backward(void **params, int *ndims, int64_t **shapes, const char **dtypes) {
   run_in_parallel(threads, tasks.count,
                   [&](int64_t task) { set.backward(problem, tasks.first(task), tasks.last(task), &by_margin[task]); });
   if (problem.is_broadcast) gather_gradients(problem, set, kTaskElements, threads);
-  write_margin_gradient(total_of(by_margin), params, dtypes, kMarginGradient);
+  write_margin_gradient(problem, total_of(by_margin), params, dtypes, kMarginGradient);
   return 0;
 }
 

@@ -194,7 +194,8 @@ struct InstructionSet {
   const char *name;
   // The losses of some blocks: written out, or added to `sum`.
   void (*forward)(const Problem &problem, int64_t first_block, int64_t last_block, CompensatedSum *sum);
-  // The gradients, or their coefficients where inputs are broadcast; that of the margin is added to `by_margin`.
+  // The gradients, or their coefficients where inputs are broadcast. That of the margin is added to `by_margin`: -1 for
+  // each pair under a reduction, whose incoming gradient all pairs share.
   void (*backward)(const Problem &problem, int64_t first_block, int64_t last_block, MarginSum *by_margin);
   // Of a broadcast input: the sums of a run over the reduced indices from `first` to `last`, and the gradient from
   // them.

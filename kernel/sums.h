@@ -186,11 +186,12 @@ inline Doubles load_lanes(const T *from, int64_t lane_stride, int64_t count) {
   return load(rest);
 }
 
-// Asks memory for the lanes of an element 2 KiB of them ahead: the processor's own prefetching does not follow strides
-// of pages.
+// Asks memory for the lanes of an element 2 KiB of them ahead, of the `left` elements from this one on: the processor's
+// own prefetching does not follow strides of pages.
 template <class T>
-inline void fetch_lanes_ahead(const T *from, int64_t stride, int64_t lane_stride, int count) {
+inline void fetch_lanes_ahead(const T *from, int64_t stride, int64_t left, int64_t lane_stride, int count) {
   constexpr int64_t kAhead = 2048 / (kMaxLanes * sizeof(T)), kLine = 64;
+  if (left <= kAhead) return;
   const uintptr_t address = reinterpret_cast<uintptr_t>(from) + kAhead * stride * sizeof(T);
   const int64_t bytes = (lane_stride == 0 ? 1 : count) * sizeof(T);
   for (int64_t i = 0; i < bytes; i += kLine) __builtin_prefetch(reinterpret_cast<const void *>(address + i));
@@ -207,8 +208,8 @@ inline void sums_of_lanes_in_doubles(const Problem &problem, const T *x1, const 
     Doubles run_of_product[kVectors] = {}, run_of_square1[kVectors] = {}, run_of_square2[kVectors] = {};
     for (int64_t element = start; element < end; ++element) {
       const T *from1 = x1 + element * problem.stride1, *from2 = x2 + element * problem.stride2;
-      fetch_lanes_ahead(from1, problem.stride1, problem.lane_stride1, count);
-      fetch_lanes_ahead(from2, problem.stride2, problem.lane_stride2, count);
+      fetch_lanes_ahead(from1, problem.stride1, problem.length - element, problem.lane_stride1, count);
+      fetch_lanes_ahead(from2, problem.stride2, problem.length - element, problem.lane_stride2, count);
       for (int v = 0; v < vectors; ++v) {
         const int64_t lane = v * kWidth;
         const Doubles a = load_lanes(from1 + lane * problem.lane_stride1, problem.lane_stride1, count - lane);
@@ -254,8 +255,8 @@ inline void sums_of_lanes_in_floats(const Problem &problem, const Half *x1, cons
     TwoFloats product[kMaxGroups] = {}, square1[kMaxGroups] = {}, square2[kMaxGroups] = {};
     for (int64_t element = start; element < end; ++element) {
       const Half *from1 = x1 + element * problem.stride1, *from2 = x2 + element * problem.stride2;
-      fetch_lanes_ahead(from1, problem.stride1, 1, count);
-      fetch_lanes_ahead(from2, problem.stride2, 1, count);
+      fetch_lanes_ahead(from1, problem.stride1, problem.length - element, 1, count);
+      fetch_lanes_ahead(from2, problem.stride2, problem.length - element, 1, count);
       for (int g = 0; g < groups; ++g) {
         const TwoFloats a = load_two(from1 + g * kTwo), b = load_two(from2 + g * kTwo);
         product[g].first = fused_multiply_add(a.first, b.first, product[g].first);

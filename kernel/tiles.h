@@ -243,7 +243,8 @@ inline void weigh_tile_of(const Problem &problem, const Slab &slab, const Tile<T
           to[c] = by.cross;
           self1[r] += by.self1;
           self2[c] += by.self2;
-          if (labels[c] == Label::kDissimilar) by_margin->add(-upstreams[c]);
+          if (labels[c] == Label::kDissimilar)
+            by_margin->add(problem.reduction == Reduction::kNone ? -upstreams[c] : -1);
         }
       });
 }

@@ -79,7 +79,7 @@ PACKAGE = (
 )
 
 KERNEL = (
-    ('arithmetic.cc', "by_margin->add(-upstream)", "by_margin->add(upstream)", 'the sign of the gradient of the margin'),
+    ('arithmetic.cc', "? -upstream : -1)", "? upstream : 1)", 'the sign of the gradient of the margin'),
     ('gradients.h', "!(cosine.unclamped_loss < 0)", "!(cosine.unclamped_loss <= 0)", 'the hinge is closed at the margin'),
     ('tail.h', "if (loss < 0) loss = 0;", "if (!(loss > 0)) loss = 0;", 'NaN becomes 0'),
     ('tail.h', "if (loss < 0) loss = 0;", "", 'losses can be negative'),
