@@ -191,8 +191,7 @@ inline Doubles load_lanes(const T *from, int64_t lane_stride, int64_t count) {
 template <class T>
 inline void fetch_lanes_ahead(const T *from, int64_t stride, int64_t left, int64_t lane_stride, int count) {
   constexpr int64_t kAhead = 2048 / (kMaxLanes * sizeof(T)), kLine = 64;
-  if (left <= kAhead) return;
-  const uintptr_t address = reinterpret_cast<uintptr_t>(from) + kAhead * stride * sizeof(T);
+  const uintptr_t address = reinterpret_cast<uintptr_t>(from) + (left > kAhead ? kAhead : 0) * stride * sizeof(T);
   const int64_t bytes = (lane_stride == 0 ? 1 : count) * sizeof(T);
   for (int64_t i = 0; i < bytes; i += kLine) __builtin_prefetch(reinterpret_cast<const void *>(address + i));
 }
